@@ -1,0 +1,1 @@
+"""Ids, units, results and failure reasons, random streams, protocols. Standard library and numpy."""

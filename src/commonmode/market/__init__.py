@@ -1,0 +1,1 @@
+"""Instruments, quotes, chains, snapshots and histories: what the market showed, columnar."""

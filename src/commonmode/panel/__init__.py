@@ -1,0 +1,1 @@
+"""Walk-forward error panels: forecast, outcome, benchmark, failure, state."""

@@ -1,0 +1,1 @@
+"""Models, their cards and who runs what; the common-cause graph C1."""

@@ -1,1 +1,1 @@
-"""Ids, units, results and failure reasons, random streams, protocols. Standard library and numpy."""
+"""Ids, units, results and failure reasons, random streams, protocols (numpy at most)."""

@@ -8,7 +8,7 @@ expiry are years of 365 days, times are integer milliseconds since 1970-01-01 UT
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast, final
+from typing import Any, Final, TypeVar, final
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def _same(left: M, right: Any) -> M:
             f"cannot combine {type(left).__name__} with {type(right).__name__}",
             remedy="convert one side with .to_usd(price) or .to_coin(price)",
         )
-    return cast(M, right)
+    return right
 
 
 @final

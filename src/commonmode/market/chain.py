@@ -17,7 +17,7 @@ __all__ = ["OptionChain", "QuoteFlag"]
 
 
 class QuoteFlag(IntFlag):
-    """What is wrong with a quote; zero is a clean two-sided quote. Flags are kept, rows never lost."""
+    """What is wrong with a quote (zero: clean and two-sided); rows are flagged, never lost."""
 
     NONE = 0
     NO_BID = 1

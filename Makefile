@@ -44,7 +44,7 @@ setup-dev:
 
 # Pins for every platform and Python >= 3.11, with hashes and without addresses. Pins stay where
 # they are unless UPGRADE=1. Local package folders are left out: their hashes are nobody else's.
-UV ?= uv
+UV ?= $(or $(wildcard .venv/bin/uv),uv)
 COMPILE = env -u UV_FIND_LINKS -u UV_INDEX -u UV_EXTRA_INDEX_URL $(UV) pip compile --quiet --universal \
 	--python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)

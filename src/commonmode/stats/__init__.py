@@ -1,1 +1,1 @@
-"""Pure functions on arrays: tests, bootstraps, spectra, co-failure; import them from their module."""
+"""Pure functions on arrays: tests, bootstraps, spectra, co-failure; import from the modules."""

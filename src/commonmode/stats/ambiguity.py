@@ -42,7 +42,7 @@ def krogh_vedelsby(
     """Split the error of an ensemble mean.
 
     ``(f_bar - y)^2 = sum_i w_i (f_i - y)^2 - sum_i w_i (f_i - f_bar)^2``
-    (Krogh & Vedelsby 1995, eq. 6).
+    (Krogh & Vedelsby 1995, NIPS 7).
 
     Parameters
     ----------

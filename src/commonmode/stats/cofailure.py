@@ -126,7 +126,7 @@ def difficulty_ratio(mean: float, variance: float) -> float:
 
     theta is the chance that a model drawn at random fails in a given situation; its spread over
     situations makes independently built models fail together. Eckhardt & Lee (1985), IEEE TSE
-    11(12), eq. 5.
+    11(12).
     """
     return 1.0 + variance / mean**2
 

@@ -81,7 +81,7 @@ def kupiec(
     """Proportion-of-failures test: is the exception rate ``level``?
 
     ``LR = 2 [x log(x / (T p)) + (T-x) log((T-x) / (T (1-p)))]``, chi-squared with one degree of
-    freedom. Source: Kupiec (1995), J. Derivatives 3(2), eq. 8.
+    freedom. Source: Kupiec (1995), J. Derivatives 3(2).
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def transitions(hits: BoolArray) -> Transitions:
 def independence_test(counts: Transitions) -> LikelihoodRatio:
     """First-order Markov test that an exception does not make the next one likelier.
 
-    Christoffersen (1998), Int. Econ. Review 39(4), eq. 9: the likelihood of one exception rate
+    Christoffersen (1998), Int. Econ. Review 39(4): the likelihood of one exception rate
     against one rate after an exception and another after none; chi-squared, one degree of freedom.
     A state that is never left counts zero.
     """
@@ -194,7 +194,7 @@ def christoffersen(hits: BoolArray, level: float) -> ChristoffersenTest:
 
     The conditional statistic is the sum of Kupiec's over all T observations and of the
     independence statistic over the T - 1 transitions (two degrees of freedom), as in Christoffersen
-    (1998), eq. 12, and in R's ``rugarch::VaRTest``.
+    (1998) and in R's ``rugarch::VaRTest``.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def christoffersen(hits: BoolArray, level: float) -> ChristoffersenTest:
 def basel_cumulative(
     exceptions: IntArray, observations: int = 250, level: float = 0.01
 ) -> FloatArray:
-    """Chance of at most k exceptions when the model is right (BCBS 1996, Table 1).
+    """Chance of at most k exceptions when the model is right (BCBS 1996, Table 2).
 
     Returns
     -------

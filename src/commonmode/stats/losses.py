@@ -42,7 +42,7 @@ def fz0_loss(
     """Joint loss of a quantile and its expected shortfall, homogeneous of degree zero.
 
     ``-1{y <= v} (v - y) / (level e) + v / e + log(-e) - 1``: Patton, Ziegel & Chen (2019),
-    J. Econometrics 211(2), eq. 6; a member of the Fissler-Ziegel (2016) class.
+    J. Econometrics 211(2); a member of the Fissler-Ziegel (2016) class.
 
     Parameters
     ----------

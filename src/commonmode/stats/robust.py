@@ -29,7 +29,7 @@ def risk_ratio(values: FloatArray) -> FloatArray:
     """Largest over smallest risk figure across models (last axis).
 
     Source: Danielsson, James, Valenzuela & Zer (2016), "Model risk of risk models", J. Financial
-    Stability 23, eq. 1.
+    Stability 23.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def kl_worst_case_sample(sample: FloatArray, radius: float) -> tuple[float, floa
 
 
 def absolute_model_risk(worst: FloatArray | float, reference: FloatArray | float) -> FloatArray:
-    """``worst / reference - 1``: Barrieu & Scandolo (2015), J. Banking & Finance 58, section 2."""
+    """``worst / reference - 1``: Barrieu & Scandolo (2015), J. Banking & Finance 58."""
     return np.asarray(np.asarray(worst, dtype=np.float64) / reference - 1.0)
 
 
@@ -196,7 +196,7 @@ def worst_tail_given_moments(
     """Largest VaR, and largest ES, of a loss over all laws with this mean and variance.
 
     ``mean + sd sqrt(a / (1 - a))`` at confidence a: Cantelli's bound, attained (in the limit for
-    VaR) by a two-point law, so VaR and ES share it. Barrieu & Scandolo (2015), section 4.
+    VaR) by a two-point law, so VaR and ES share it. Barrieu & Scandolo (2015).
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ def corrected_trace_of_square(matrix: FloatArray, observations: int) -> float:
 
     ``n^2 / ((n-1)(n+2)) (tr S^2 - (tr S)^2 / n)`` with ``n = T - 1``; exact for a covariance
     matrix, to first order in 1/n for a correlation matrix (tr S = N). Source: Srivastava (2005),
-    J. Japan Statist. Soc. 35(2), Lemma 2.1.
+    J. Japan Statist. Soc. 35(2).
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def minimum_torsion(covariance: FloatArray) -> FloatArray:
 
     The linear map to uncorrelated factors closest to the original series; the symmetric root is the
     closed-form approximation of Meucci, Santangelo & Deguest (2015), "Risk budgeting and
-    diversification based on optimized uncorrelated factors", section 3.
+    diversification based on optimized uncorrelated factors".
 
     Returns
     -------

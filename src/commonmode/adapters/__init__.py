@@ -1,0 +1,1 @@
+"""Feeds and stores: all input and output lives here."""

@@ -1,0 +1,1 @@
+"""Feeds: recorded markets, the laboratory, a user's own tables."""

@@ -113,7 +113,8 @@ class DeribitOptionsFeed:
         """Snapshots at ``times``; each file is read once, only the rows and columns needed.
 
         A time that was not recorded gives no snapshot; the next one that is there carries a note
-        naming it (the last one, if none follows). Expiries hidden by a gap of the file are noted too.
+        naming it (the last one, if none follows). Expiries hidden by a gap of the file are
+        noted too.
 
         Parameters
         ----------

@@ -1,0 +1,1 @@
+"""Pure simulators: markets with a known truth, populations consistent with what is observed."""

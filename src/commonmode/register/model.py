@@ -20,6 +20,7 @@ __all__ = [
     "RiskForecast",
     "RiskModel",
     "SurfaceModel",
+    "WarmStarted",
 ]
 
 
@@ -139,4 +140,18 @@ class RiskModel(Model, Protocol):
 
     def calibrate(self, history: History) -> Success[FittedRisk] | Failure:
         """Fit to the history as known at its last row."""
+        ...
+
+
+@runtime_checkable
+class WarmStarted(Protocol):
+    """A risk model whose refits can begin at the previous one (optional).
+
+    Within one block of refits the walk-forward driver calls this instead of ``calibrate`` for all
+    but the first; a chain of warm starts never crosses a block, so how the work is cut up does not
+    change any number.
+    """
+
+    def recalibrate(self, history: History, previous: FittedRisk) -> Success[FittedRisk] | Failure:
+        """Fit to the history as known at its last row, starting from ``previous``."""
         ...

@@ -63,6 +63,10 @@ def bar_notes(
     stale = int(np.count_nonzero(stale_runs(columns, stale_after))) if len(times_ms) else 0
     if stale:
         notes.append(DataNote("stale_bars", f"{stale} bars repeat the bar before them", stale))
+    broken = int(np.count_nonzero(_discontinuous(times_ms, columns, step_ms)))
+    if broken:
+        text = f"{broken} bars open far from the close before them: the venue's bars are partial"
+        notes.append(DataNote("discontinuous_bars", text, broken))
     if "volume" in columns:
         idle = int(np.count_nonzero(columns["volume"] == 0))
         if idle:
@@ -130,6 +134,23 @@ def clean_bars(
     times = np.asarray(times_ms, dtype=np.int64)[rows]
     found.extend(bar_notes(times, kept, step_ms, stale_after=stale_after))
     return History(instrument, step_ms, times, kept, tuple(found))
+
+
+def _discontinuous(
+    times_ms: IntArray, columns: Mapping[str, FloatArray], step_ms: int
+) -> BoolArray:
+    """Bars that open further from the previous close than a quarter of their own range.
+
+    Trading is continuous, so consecutive bars meet; where they do not, part of the hour is not in
+    the bar. A venue that is not updated shows this before it ever repeats a bar.
+    """
+    apart = np.zeros(len(times_ms), dtype=np.bool_)
+    if not {"open", "high", "low"} <= set(columns) or len(times_ms) < 2:
+        return apart
+    jump = np.abs(columns["open"][1:] - columns["close"][:-1])
+    spread = columns["high"][1:] - columns["low"][1:]
+    apart[1:] = (np.diff(times_ms) == step_ms) & (jump > 0.25 * spread) & (spread > 0)
+    return apart
 
 
 def _impossible(columns: Mapping[str, FloatArray]) -> BoolArray:

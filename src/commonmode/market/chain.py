@@ -120,6 +120,7 @@ class OptionChain:
     def usable(self) -> BoolArray:
         """Quotes with a forward, unexpired, with a finite positive mark IV, shape (n,)."""
         bad = QuoteFlag.NO_FORWARD | QuoteFlag.EXPIRED | QuoteFlag.NO_IV | QuoteFlag.STALE
+        bad |= QuoteFlag.NOT_FINITE
         return np.asarray((self.flags & int(bad)) == 0)
 
     @property

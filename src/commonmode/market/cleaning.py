@@ -137,6 +137,8 @@ def chain_notes(chain: OptionChain) -> tuple[DataNote, ...]:
         ("bid", chain.bid.values, chain.bid_iv),
         ("ask", chain.ask.values, chain.ask_iv),
     ):
+        if np.isnan(vol).all():
+            continue  # the source carries no volatilities of this side at all
         count = int(np.count_nonzero(np.isfinite(price) & np.isnan(vol)))
         if count:
             text = f"{count} {side} volatilities are venue sentinels beside a price: NaN"

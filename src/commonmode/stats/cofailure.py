@@ -13,11 +13,13 @@ from commonmode.core.errors import DataError
 
 __all__ = [
     "AlphaFactors",
+    "all_fail_ratio",
     "alpha_factors",
     "binomial_pmf",
     "difficulty_ratio",
     "eckhardt_lee",
     "gaussian_pair_ratio",
+    "joint_failure_excess",
     "one_factor_failures",
     "poisson_binomial_logpmf",
     "poisson_binomial_pmf",
@@ -119,6 +121,39 @@ def one_factor_failures(models: int, probability: float, correlation: float) -> 
     choose = gammaln(models + 1.0) - gammaln(k + 1.0) - gammaln(models - k + 1.0)
     conditional = np.exp(choose + k * log_ndtr(latent) + (models - k) * log_ndtr(-latent))
     return np.asarray(conditional @ weight, dtype=np.float64)
+
+
+def all_fail_ratio(pmf: FloatArray, probability: float) -> float:
+    """``P(all N fail) / p^N``: the homogenisation ratio of Bommasani et al. (2022).
+
+    Degenerate where N is large and p small; prefer :func:`joint_failure_excess`.
+
+    Parameters
+    ----------
+    pmf : float64, shape (N + 1,)
+        P(k failures).
+    probability : float
+        p of each failure.
+    """
+    return float(pmf[-1] / probability ** (len(pmf) - 1))
+
+
+def joint_failure_excess(pmf: FloatArray, probability: float, at_least: int = 2) -> float:
+    """How much likelier ``at_least`` joint failures are than if models were independent.
+
+    ``P(k >= m) - P_binomial(k >= m)``, a difference of probabilities.
+
+    Parameters
+    ----------
+    pmf : float64, shape (N + 1,)
+        P(k failures).
+    probability : float
+        p of each failure.
+    at_least : int
+        m.
+    """
+    independent = binomial_pmf(len(pmf) - 1, probability)
+    return float(np.sum(pmf[at_least:]) - np.sum(independent[at_least:]))
 
 
 def difficulty_ratio(mean: float, variance: float) -> float:

@@ -25,6 +25,7 @@ __all__ = [
     "basel_plus_factor_1996",
     "basel_type_two_error",
     "basel_zone",
+    "basel_zones_text",
     "christoffersen",
     "independence_test",
     "kupiec",
@@ -239,6 +240,15 @@ def basel_zone(exceptions: int, observations: int = 250, level: float = 0.01) ->
     if chance < BASEL_GREEN_BELOW:
         return "green"
     return "yellow" if chance < BASEL_RED_FROM else "red"
+
+
+def basel_zones_text(observations: int = 250, level: float = 0.01) -> str:
+    """The three zones in words, e.g. ``green 0-4, yellow 5-9, red 10+``."""
+    k = np.arange(observations + 1)
+    chance = basel_cumulative(k, observations, level)
+    yellow = int(np.argmax(chance >= BASEL_GREEN_BELOW))
+    red = int(np.argmax(chance >= BASEL_RED_FROM))
+    return f"green 0-{yellow - 1}, yellow {yellow}-{red - 1}, red {red}+"
 
 
 def basel_plus_factor_1996(exceptions: IntArray | int) -> FloatArray:

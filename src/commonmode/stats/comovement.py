@@ -1,0 +1,210 @@
+"""Co-movement of deviations measured against two benchmarks from disjoint data.
+
+With ``x = f - m^a`` and ``y = f - m^b`` and independent benchmark noises, the cross-moment
+``E[x_i y_j]`` is free of benchmark noise, while ``E[x_i x_j]`` holds its variance in every pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.random import as_generator
+from commonmode.stats.blocks import block_sums
+
+__all__ = [
+    "BlockCorrelation",
+    "block_correlation",
+    "contrast_weights",
+    "cross_moment_blocks",
+    "debiased_excess",
+    "effective_number",
+    "excess_interval",
+    "pair_block_sums",
+    "pair_index",
+]
+
+
+def pair_index(models: int) -> tuple[IntArray, IntArray]:
+    """Row and column numbers of the pairs i < j, in the order used for every pair vector."""
+    rows, columns = np.triu_indices(models, 1)
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def cross_moment_blocks(
+    x: FloatArray, y: FloatArray, edges: IntArray, *, mask: BoolArray | None = None
+) -> FloatArray:
+    """Symmetrised cross-moments per block; they add up to the panel's covariance.
+
+    Parameters
+    ----------
+    x, y : float64, shape (T, N)
+        Deviations from benchmark a and from benchmark b; centred here over the valid rows.
+    edges : int64, shape (B + 1,)
+    mask : bool, shape (T,), optional
+        Rows that count.
+
+    Returns
+    -------
+    float64, shape (B, N, N)
+        ``(1/T) sum_{t in b} (x_i y_j + x_j y_i) / 2``.
+    """
+    valid = np.ones(len(x), dtype=bool) if mask is None else mask
+    count = int(valid.sum())
+    xc = np.where(valid[:, None], x - x[valid].mean(axis=0), 0.0)
+    yc = np.where(valid[:, None], y - y[valid].mean(axis=0), 0.0)
+    blocks = np.stack(
+        [xc[lo:hi].T @ yc[lo:hi] for lo, hi in pairwise(edges)]
+    )
+    return np.asarray((blocks + blocks.transpose(0, 2, 1)) / (2.0 * count))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockCorrelation:
+    """A correlation matrix as a sum over blocks.
+
+    Attributes
+    ----------
+    correlation : float64, shape (N, N)
+    pairs : float64, shape (P,)
+        Its entries i < j.
+    contributions : float64, shape (B, P)
+        Per block; they add up to ``pairs``. Under no co-movement each has mean zero.
+    influence : float64, shape (B, P)
+        Contributions less the part that estimating the variances adds (delta method).
+    """
+
+    correlation: FloatArray
+    pairs: FloatArray
+    contributions: FloatArray
+    influence: FloatArray
+
+
+def block_correlation(moments: FloatArray) -> BlockCorrelation:
+    """Correlations of one or several targets from their block moments.
+
+    Parameters
+    ----------
+    moments : float64, shape (K, B, N, N) or (B, N, N)
+        Each target is scaled by its own variances; correlations are then averaged over targets.
+        A model whose variance estimate is not positive in a target (possible with cross-moments
+        when it hardly deviates) has correlation zero there.
+    """
+    m = moments[None] if moments.ndim == 3 else moments
+    total = m.sum(axis=1)
+    variance = np.einsum("kii->ki", total)
+    scale = np.where(variance > 0, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0)
+    scaled = m * scale[:, None, :, None] * scale[:, None, None, :]
+    rows, columns = pair_index(m.shape[-1])
+    by_target = scaled[:, :, rows, columns]
+    pairs = by_target.sum(axis=1)
+    diagonal = np.einsum("kbii->kbi", scaled)
+    own = 0.5 * (diagonal[:, :, rows] + diagonal[:, :, columns])
+    influence = by_target - pairs[:, None, :] * own
+    mean_pairs = pairs.mean(axis=0)
+    correlation = np.eye(m.shape[-1])
+    correlation[rows, columns] = mean_pairs
+    correlation[columns, rows] = mean_pairs
+    return BlockCorrelation(
+        correlation=correlation,
+        pairs=np.asarray(mean_pairs),
+        contributions=np.asarray(by_target.mean(axis=0)),
+        influence=np.asarray(influence.mean(axis=0)),
+    )
+
+
+def debiased_excess(block: BlockCorrelation) -> float:
+    """``sum_{i<j} r_ij^2`` less its expected sampling error, from the spread between blocks.
+
+    The classical correction ``n^2/((n-1)(n+2)) (tr C^2 - N^2/n)`` assumes independent rows and a
+    known benchmark; this one holds for dependent rows and noisy benchmarks. Never negative.
+    """
+    b = block.influence.shape[0]
+    spread = block.influence - block.influence.mean(axis=0)
+    variance = (spread**2).sum(axis=0) * b / max(b - 1, 1)
+    return float(max((block.pairs**2 - variance).sum(), 0.0))
+
+
+def effective_number(excess: FloatArray | float, models: int) -> FloatArray:
+    """Participation ratio ``N^2 / tr(C^2) = N^2 / (N + 2 sum_{i<j} r_ij^2)``, in [1, N]."""
+    trace = models + 2.0 * np.clip(np.asarray(excess, dtype=np.float64), 0.0, None)
+    return np.asarray(np.clip(models**2 / trace, 1.0, models))
+
+
+def excess_interval(
+    moments: FloatArray,
+    *,
+    level: float = 0.95,
+    draws: int = 999,
+    rng: int | np.random.Generator = 0,
+) -> tuple[float, float]:
+    """Bootstrap interval of ``sum_{i<j} r_ij^2``, debiased, resampling whole blocks.
+
+    A resampled sum of squares carries the sampling error twice (once from the data, once from the
+    resampling), so twice the variance is taken off before the percentiles are read. Without that
+    the interval covers 0-70 % of a nominal 95 % (see docs/evidence.md).
+
+    Parameters
+    ----------
+    moments : float64, shape (K, B, N, N) or (B, N, N)
+    level : float
+    draws : int
+    rng : int or Generator
+    """
+    m = moments[None] if moments.ndim == 3 else moments
+    blocks = m.shape[1]
+    generator = as_generator(rng, "excess-interval", draws)
+    values = np.empty(draws)
+    for d in range(draws):
+        block = block_correlation(m[:, generator.integers(0, blocks, blocks)])
+        spread = block.influence - block.influence.mean(axis=0)
+        variance = (spread**2).sum(axis=0) * blocks / max(blocks - 1, 1)
+        values[d] = (block.pairs**2 - 2.0 * variance).sum()
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(max(low, 0.0)), float(max(high, 0.0))
+
+
+def contrast_weights(groups: BoolArray) -> FloatArray:
+    """Weights that turn a pair vector into one co-movement contrast per group of models.
+
+    For each group the contrast is the coefficient of "both in the group" in a regression of the
+    pair vector on one effect per model and the group's indicator: what the group's pairs have
+    beyond what their members have with everybody. Benchmark noise that is common to all pairs, or
+    to all pairs of one model, cancels. Where the indicator is a combination of model effects (the group is
+    everybody, or everybody but one) the contrast is the group's mean instead.
+
+    Parameters
+    ----------
+    groups : bool, shape (M, N)
+        At least two members each.
+
+    Returns
+    -------
+    float64, shape (M, P)
+    """
+    n = groups.shape[1]
+    rows, columns = pair_index(n)
+    number = len(rows)
+    effects = np.zeros((number, n))
+    effects[np.arange(number), rows] = 1.0
+    effects[np.arange(number), columns] = 1.0
+    nuisance = effects if n >= 5 else np.ones((number, 1))
+    basis, _ = np.linalg.qr(nuisance)
+    weights = np.empty((len(groups), number))
+    for g, members in enumerate(groups):
+        inside = (members[rows] & members[columns]).astype(np.float64)
+        rest = inside - basis @ (basis.T @ inside)
+        norm = float(rest @ rest)
+        weights[g] = rest / norm if norm > 1e-9 * inside.sum() else inside / inside.sum()
+    return weights
+
+
+def pair_block_sums(residual_x: FloatArray, residual_y: FloatArray, edges: IntArray) -> FloatArray:
+    """Block sums of symmetrised products of all pairs, float64, shape (B, P)."""
+    rows, columns = pair_index(residual_x.shape[1])
+    product = residual_x[:, rows] * residual_y[:, columns]
+    product = 0.5 * (product + residual_x[:, columns] * residual_y[:, rows])
+    return block_sums(product, edges)

@@ -142,10 +142,11 @@ def _start_values(
 ) -> FloatArray:
     """Starting values in arch's order and in the sample's units, inside the constraints."""
     shrink = min(1.0, _MAX_START_PERSISTENCE / max(start.persistence, _MIN_START))
-    omega = max(start.omega / unit**2, _MIN_START)
-    values = [omega, max(start.alpha * shrink, _MIN_START)]
+    omega = min(max(start.omega / unit**2, _MIN_START), 1.0)
+    alpha = max(start.alpha * shrink, _MIN_START)
+    values = [omega, alpha]
     if asymmetric:
-        values.append(start.gamma * shrink)
+        values.append(max(start.gamma * shrink, -0.999 * alpha))  # alpha + gamma >= 0
     values.append(max(start.beta * shrink, _MIN_START))
     if innovations == "student":
         values.append(min(max(start.dof, 2.1), 300.0))

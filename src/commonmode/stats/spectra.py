@@ -114,7 +114,8 @@ def corrected_trace_of_square(matrix: FloatArray, observations: int) -> float:
     """Unbiased estimate of ``tr Sigma^2`` from a sample matrix S of T Gaussian observations.
 
     ``n^2 / ((n-1)(n+2)) (tr S^2 - (tr S)^2 / n)`` with ``n = T - 1``; exact for a covariance
-    matrix, to first order in 1/n for a correlation matrix (tr S = N). Source: Srivastava (2005),
+    matrix; for a correlation matrix (tr S = N, no noise on the diagonal) a factor ``n / (n + 2)``
+    is left under independence. Source: Srivastava (2005),
     J. Japan Statist. Soc. 35(2).
 
     Parameters

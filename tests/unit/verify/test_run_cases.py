@@ -165,6 +165,9 @@ def test_command_prints_json_and_exits_by_outcome(tmp_path: Path, app: typer.Typ
     assert "1 pass" in outcome.stdout
     assert "1 fail" in outcome.stdout
     assert "Kupiec (1995)" in outcome.stdout
+    asked = write(tmp_path, "asked.json", [{**KUPIEC, "expected": {"LR": None}}])
+    outcome = CliRunner().invoke(app, [str(asked)])
+    assert 'k = {"LR": 0.769' in outcome.stdout
 
 
 def test_command_explains_a_broken_file_and_exits_with_two(

@@ -1,6 +1,8 @@
-"""A verification in the terminal: failures first to see, then the counts."""
+"""A verification in the terminal: every case, what failed and why, what was computed, the counts."""
 
 from __future__ import annotations
+
+import json
 
 from rich.console import Group
 from rich.table import Table
@@ -34,6 +36,8 @@ def render(report: VerifyReport) -> Group:
         )
     parts: list[Table | Text] = [table]
     parts.extend(_reason(result) for result in report.results if result.status is Status.FAIL)
+    computed = [result for result in report.results if result.status is Status.COMPUTED]
+    parts.extend(Text(f"{r.case.id} = {json.dumps(r.value)}") for r in computed)
     counts = Text("\n")
     for status in Status:
         counts.append(f"{report.count(status)} {status.value}  ", style=_STYLE[status])

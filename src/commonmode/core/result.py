@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, final
 __all__ = ["Failure", "FailureReason", "Result", "Success", "capture"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class FailureReason(Enum):
@@ -50,10 +51,10 @@ class Failure:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Success(Generic[T]):
+class Success(Generic[T_co]):
     """A value that was computed."""
 
-    value: T
+    value: T_co
 
 
 Result = Success[T] | Failure

@@ -32,7 +32,7 @@ _SQRT_HALF: Final = 0.7071067811865475244
 _NODES, _WEIGHTS = (0.5 * (leggauss(32)[0] + 1.0), 0.5 * leggauss(32)[1])
 _REACH: Final = 42.0
 # Above this ratio t / (1 + |h|) the plain difference loses less than a digit.
-_PLAIN_RATIO: Final = 0.1
+_PLAIN_RATIO: Final = 0.5
 
 
 def normal_density(z: FloatArray) -> FloatArray:

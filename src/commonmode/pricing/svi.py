@@ -23,6 +23,7 @@ __all__ = [
     "butterfly_report",
     "durrleman_g",
     "ssvi_butterfly_free",
+    "svi_durrleman_g",
     "svi_total_variance",
 ]
 
@@ -180,30 +181,31 @@ class ButterflyReport:
     roots_of_g: tuple[float, ...]
 
 
-def durrleman_g(params: SviRaw, k: ArrayLike) -> FloatArray:
-    """Durrleman's function (eq. 2.1); the slice is free of butterfly arbitrage iff g >= 0.
-
-    Parameters
-    ----------
-    params : SviRaw
-    k : array_like
-        Log-moneyness.
+def svi_durrleman_g(
+    k: ArrayLike, a: ArrayLike, b: ArrayLike, rho: ArrayLike, m: ArrayLike, sigma: ArrayLike
+) -> FloatArray:
+    """Durrleman's function (eq. 2.1) of raw SVI slices; parameters as `svi_total_variance`.
 
     Returns
     -------
-    float64, same shape
-        NaN or inf where the total variance is not positive.
+    float64, broadcast shape
+        Negative where the implied density is; NaN or inf where the total variance is not positive.
     """
-    ks = np.asarray(k, np.float64)
-    y = ks - params.m
-    root = np.hypot(y, params.sigma)
+    ks, slope, lean, centre, width = (np.asarray(v, np.float64) for v in (k, b, rho, m, sigma))
+    y = ks - centre
+    root = np.hypot(y, width)
     with np.errstate(all="ignore"):
-        w = params.total_variance(ks)
-        w1 = params.b * (params.rho + y / root)
-        w2 = params.b * params.sigma**2 / root**3
+        w = svi_total_variance(ks, a, b, rho, m, sigma)
+        w1 = slope * (lean + y / root)
+        w2 = slope * width**2 / root**3
         return np.asarray(
             (1.0 - ks * w1 / (2.0 * w)) ** 2 - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
         )
+
+
+def durrleman_g(params: SviRaw, k: ArrayLike) -> FloatArray:
+    """Durrleman's function of one slice; butterfly-free iff it is >= 0 and w > 0 everywhere."""
+    return svi_durrleman_g(k, params.a, params.b, params.rho, params.m, params.sigma)
 
 
 # Scan in asinh((k - m) / sigma): dense near the bend, out to 1e4 sigma in the wings.

@@ -1,0 +1,26 @@
+"""The surface models by the type names that a study file uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from commonmode.pricing.flat import FlatBlack
+from commonmode.pricing.sabr_model import SabrPerExpiry
+from commonmode.pricing.sticky_delta import StickyDelta
+from commonmode.pricing.sticky_strike import StickyStrike
+from commonmode.pricing.svi_model import SviPerExpiry
+from commonmode.register.model import SurfaceModel
+
+__all__ = ["SURFACE_MODELS"]
+
+SURFACE_MODELS: Mapping[str, Callable[..., SurfaceModel]] = MappingProxyType(
+    {
+        "flat-black": FlatBlack,
+        "sabr": SabrPerExpiry,
+        "sticky-delta": StickyDelta,
+        "sticky-strike": StickyStrike,
+        "svi": SviPerExpiry,
+    }
+)
+"""Type name to constructor; every constructor takes ``id`` and keyword options."""

@@ -1,4 +1,4 @@
-"""A verification in the terminal: every case, what failed and why, what was computed, the counts."""
+"""A verification in the terminal: every case, what failed and why, what was computed, counts."""
 
 from __future__ import annotations
 

@@ -56,9 +56,7 @@ def cross_moment_blocks(
     count = int(valid.sum())
     xc = np.where(valid[:, None], x - x[valid].mean(axis=0), 0.0)
     yc = np.where(valid[:, None], y - y[valid].mean(axis=0), 0.0)
-    blocks = np.stack(
-        [xc[lo:hi].T @ yc[lo:hi] for lo, hi in pairwise(edges)]
-    )
+    blocks = np.stack([xc[lo:hi].T @ yc[lo:hi] for lo, hi in pairwise(edges)])
     return np.asarray((blocks + blocks.transpose(0, 2, 1)) / (2.0 * count))
 
 
@@ -173,8 +171,8 @@ def contrast_weights(groups: BoolArray) -> FloatArray:
     For each group the contrast is the coefficient of "both in the group" in a regression of the
     pair vector on one effect per model and the group's indicator: what the group's pairs have
     beyond what their members have with everybody. Benchmark noise that is common to all pairs, or
-    to all pairs of one model, cancels. Where the indicator is a combination of model effects (the group is
-    everybody, or everybody but one) the contrast is the group's mean instead.
+    to all pairs of one model, cancels. Where the indicator is a combination of model effects (the
+    group is everybody, or everybody but one) the contrast is the group's mean instead.
 
     Parameters
     ----------

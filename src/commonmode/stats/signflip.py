@@ -69,6 +69,10 @@ class MaxTest:
     critical: float
 
 
+# Cells of the flipped statistics held at once (32 MiB).
+_CELLS = 4_000_000
+
+
 def _signs(rng: int | np.random.Generator, flips: int, blocks: int) -> FloatArray:
     generator = as_generator(rng, "sign-flip", flips, blocks)
     return generator.integers(0, 2, size=(flips, blocks)).astype(np.float64) * 2.0 - 1.0
@@ -137,12 +141,19 @@ def sign_flip_max_test(
     scale = np.sqrt((contributions**2).sum(axis=0))
     safe = np.where(scale > 0, scale, 1.0)
     t = estimate / safe
-    null = _signs(rng, flips, blocks) @ contributions / safe
+    signs = _signs(rng, flips, blocks)
     # A flip pattern that reproduces the data must count as "at least as large".
     slack = 1e-12
-    p_single = (1.0 + (null >= t - slack).sum(axis=0)) / (1.0 + flips)
-    top = null.max(axis=1)
-    p_adjusted = (1.0 + (top[:, None] >= t - slack).sum(axis=0)) / (1.0 + flips)
+    at_least = np.zeros(len(t))
+    top = np.empty(flips)
+    chunk = max(1, _CELLS // max(len(t), 1))
+    for start in range(0, flips, chunk):
+        null = signs[start : start + chunk] @ contributions / safe
+        at_least += (null >= t - slack).sum(axis=0)
+        top[start : start + chunk] = null.max(axis=1)
+    p_single = (1.0 + at_least) / (1.0 + flips)
+    ranked = np.sort(top)
+    p_adjusted = (1.0 + flips - np.searchsorted(ranked, t - slack)) / (1.0 + flips)
     return MaxTest(
         estimate=np.asarray(estimate),
         standard_error=np.asarray(scale),

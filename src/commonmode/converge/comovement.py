@@ -1,0 +1,318 @@
+"""C2: the effective number of independent models, from the co-movement of their deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonmode.converge.groups import Group, GroupContrast, blind_groups, contrast_groups
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.errors import PanelError
+from commonmode.core.random import stream
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.blocks import (
+    block_edges,
+    choose_block_count,
+    integrated_autocorrelation_time,
+)
+from commonmode.stats.comovement import (
+    block_correlation,
+    cross_moment_blocks,
+    debiased_excess,
+    effective_number,
+    excess_interval,
+)
+from commonmode.stats.signflip import MaxTest
+
+__all__ = ["EffectiveNumber", "EffectiveNumberResult", "block_plan", "usable_rows"]
+
+POWER_QUANTILE = 0.8416212335729143  # normal quantile of 80 % power
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectiveNumberResult:
+    """C2 of one panel.
+
+    Attributes
+    ----------
+    models : int
+        N, the number of names.
+    rows, blocks : int
+        Times used, and the contiguous blocks they were cut into.
+    autocorrelation_time : float
+        Of the products of deviations, in rows.
+    benchmarked : bool
+        False when the panel has no benchmarks: then only contrasts between groups are valid and
+        ``effective_number`` is NaN.
+    effective_number : float
+        ``N^2 / tr(C^2)``, debiased; equals N when the models are independent.
+    interval : (float, float) or None
+        95 % block-bootstrap interval; None unless the test rejects (at independence the parameter
+        is on its boundary and no percentile interval covers).
+    p_value : float
+        Of independence, by the largest studentised contrast over all pairs, triples and the whole
+        crowd; no card is looked at.
+    rejects : bool
+    mean_correlation : float
+    correlation : float64, shape (N, N)
+        Of deviations, by cross-moments of the two benchmarks.
+    single_benchmark_number : float
+        What the effective number would have been with one benchmark, its noise in every pair.
+    benchmark_noise_ratio : float
+        Benchmark noise sd over the median model's deviation sd; above about 1.5 C3's correction
+        is no longer reliable.
+    ambiguity_share : float or None
+        Krogh-Vedelsby disagreement over mean squared error; None where the outcome is not in the
+        forecast's own units (quantiles).
+    minimum_detectable_share : float
+        Part of the deviation variance that a component of three models must carry to be found with
+        80 % probability.
+    minimum_detectable_common : float
+        The same for a component shared by everybody.
+    found : tuple of GroupContrast
+        Groups found blind, largest t first, with adjusted p at most alpha.
+    components : tuple of GroupContrast
+        Declared components, largest t first (all of them).
+    """
+
+    models: int
+    rows: int
+    blocks: int
+    autocorrelation_time: float
+    benchmarked: bool
+    effective_number: float
+    interval: tuple[float, float] | None
+    p_value: float
+    rejects: bool
+    mean_correlation: float
+    correlation: FloatArray
+    single_benchmark_number: float
+    benchmark_noise_ratio: float
+    ambiguity_share: float | None
+    minimum_detectable_share: float
+    minimum_detectable_common: float
+    found: tuple[GroupContrast, ...]
+    components: tuple[GroupContrast, ...]
+
+
+def usable_rows(panel: ErrorPanel) -> BoolArray:
+    """Rows with every forecast, outcome and benchmark; shape (T, K).
+
+    Raises
+    ------
+    PanelError
+        Fewer than two models, or fewer than 12 complete rows of some target.
+    """
+    if len(panel.models) < 2:
+        raise PanelError(
+            f"panel {panel.name} has {len(panel.models)} model(s); convergence needs two or more",
+            remedy="add the forecasts of another model",
+        )
+    rows = panel.complete
+    counts = rows.sum(axis=0)
+    for target, count in zip(panel.targets, counts, strict=True):
+        if count < 12:
+            missing = np.isnan(panel.forecast).mean(axis=(0, 1))
+            worst = panel.models[int(np.argmax(missing))]
+            raise PanelError(
+                f"panel {panel.name}, target {target}: only {count} times with every forecast",
+                remedy=f"leave out the model with most gaps ({worst}) or give a longer panel",
+            )
+    return rows
+
+
+def block_plan(
+    x: FloatArray, y: FloatArray, rows: BoolArray, minimum_rows: int
+) -> tuple[float, IntArray]:
+    """Autocorrelation time of deviation products and the edges of the blocks that it asks for.
+
+    Parameters
+    ----------
+    x, y : float64, shape (T, K, N)
+        Deviations from the two benchmarks.
+    rows : bool, shape (T, K)
+    minimum_rows : int
+        Shortest block allowed.
+    """
+    t = x.shape[0]
+    times = []
+    for k in range(x.shape[1]):
+        mask = rows[:, k]
+        xc = np.where(mask[:, None], x[:, k] - np.nanmean(x[mask, k], axis=0), np.nan)
+        yc = np.where(mask[:, None], y[:, k] - np.nanmean(y[mask, k], axis=0), np.nan)
+        n = xc.shape[1]
+        partner = np.roll(np.arange(n), 1)
+        times.append(integrated_autocorrelation_time(xc * yc[:, partner]))
+    tau = float(np.max(times))
+    count = min(choose_block_count(t, tau), max(t // max(minimum_rows, 1), 1))
+    return tau, block_edges(t, count)
+
+
+class EffectiveNumber:
+    """C2 estimator.
+
+    Parameters
+    ----------
+    alpha : float
+        Level of the test.
+    flips, draws : int
+        Sign flips of the test, bootstrap draws of the interval.
+    minimum_block_rows : int
+        Shortest block, e.g. two hours for an hourly surface panel.
+    rng : int
+        Seed; streams are derived from it by name.
+
+    Attributes
+    ----------
+    result_ : EffectiveNumberResult
+
+    Notes
+    -----
+    Covariances of deviations are cross-moments ``cov(f_i - m^a, f_j - m^b)``, symmetrised, so that
+    benchmark noise drops out in expectation. Its sampling variation does not: it is common to all
+    pairs, so a test that shifts models in time one by one (circular shift) is wrong in size. Blocks
+    of time are sign-flipped whole instead.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.05,
+        flips: int = 1999,
+        draws: int = 999,
+        minimum_block_rows: int = 1,
+        rng: int = 0,
+    ) -> None:
+        self.alpha = alpha
+        self.flips = flips
+        self.draws = draws
+        self.minimum_block_rows = minimum_block_rows
+        self.rng = rng
+
+    def fit(self, panel: ErrorPanel, groups: Sequence[Group] = ()) -> EffectiveNumber:
+        """Compute the index.
+
+        Parameters
+        ----------
+        panel : ErrorPanel
+        groups : sequence of Group
+            Declared components to rank.
+        """
+        rows = usable_rows(panel)
+        n = len(panel.models)
+        x, y, benchmarked = _deviations(panel)
+        tau, edges = block_plan(x, y, rows, self.minimum_block_rows)
+        moments = np.stack(
+            [
+                cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k])
+                for k in range(len(panel.targets))
+            ]
+        )
+        block = block_correlation(moments)
+        blind = blind_groups(panel.models)
+        if not benchmarked:
+            blind = tuple(g for g in blind if len(g.members) < n)
+        contrasts, test = contrast_groups(
+            block.contributions,
+            blind,
+            panel.models,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C2", "test"),
+        )
+        components, _ = contrast_groups(
+            block.contributions,
+            groups,
+            panel.models,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C2", "components"),
+        )
+        p_value = min((c.p_adjusted for c in contrasts), default=1.0)
+        rejects = p_value <= self.alpha
+        interval = None
+        if rejects and benchmarked:
+            low, high = excess_interval(
+                moments, draws=self.draws, rng=stream(self.rng, "C2", "interval")
+            )
+            interval = float(effective_number(high, n)), float(effective_number(low, n))
+        share, common = _minimum_detectable(contrasts, test, n)
+        number = float(effective_number(debiased_excess(block), n))
+        single, noise = _single_benchmark(panel, x, y, rows, edges)
+        self.result_ = EffectiveNumberResult(
+            models=n,
+            rows=int(rows.any(axis=1).sum()),
+            blocks=len(edges) - 1,
+            autocorrelation_time=tau,
+            benchmarked=benchmarked,
+            effective_number=number if benchmarked else float("nan"),
+            interval=interval,
+            p_value=p_value,
+            rejects=rejects,
+            mean_correlation=float(block.pairs.mean()),
+            correlation=block.correlation,
+            single_benchmark_number=single if benchmarked else float("nan"),
+            benchmark_noise_ratio=noise,
+            ambiguity_share=_ambiguity_share(panel, rows),
+            minimum_detectable_share=share,
+            minimum_detectable_common=common if benchmarked else float("nan"),
+            found=tuple(c for c in contrasts if c.p_adjusted <= self.alpha),
+            components=components,
+        )
+        return self
+
+
+def _deviations(panel: ErrorPanel) -> tuple[FloatArray, FloatArray, bool]:
+    """Deviations from both benchmarks; from the crowd's mean when there are none."""
+    if panel.benchmark_a is not None and panel.benchmark_b is not None:
+        return panel.deviation(panel.benchmark_a), panel.deviation(panel.benchmark_b), True
+    if panel.kind in (PanelKind.QUANTILE, PanelKind.VOL):
+        level = np.log(np.abs(panel.forecast))
+    else:
+        level = panel.forecast / panel.scale[:, :, None]
+    centred = level - level.mean(axis=2, keepdims=True)
+    return centred, centred, False
+
+
+def _single_benchmark(
+    panel: ErrorPanel, x: FloatArray, y: FloatArray, rows: BoolArray, edges: IntArray
+) -> tuple[float, float]:
+    """Effective number with one noisy benchmark, and benchmark noise over model deviation."""
+    moments = np.stack(
+        [cross_moment_blocks(x[:, k], x[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])]
+    )
+    number = float(effective_number(debiased_excess(block_correlation(moments)), x.shape[2]))
+    ratios = []
+    for k in range(x.shape[1]):
+        gap = (x - y)[rows[:, k], k, 0]
+        cross = cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]).sum(axis=0)
+        own = np.sqrt(np.clip(np.median(np.diag(cross)), 0.0, None))
+        noise = float(gap.std()) / np.sqrt(2.0)
+        ratios.append(noise / own if own > 0 else np.inf if noise > 0 else 0.0)
+    return number, float(np.median(ratios))
+
+
+def _ambiguity_share(panel: ErrorPanel, rows: BoolArray) -> float | None:
+    if panel.kind is PanelKind.QUANTILE:
+        return None
+    forecast = panel.forecast[rows]
+    outcome = panel.outcome[rows][:, None]
+    spread = float(((forecast - forecast.mean(axis=1, keepdims=True)) ** 2).sum())
+    error = float(((forecast - outcome) ** 2).sum())
+    return spread / error if error > 0 else None
+
+
+def _minimum_detectable(
+    contrasts: Sequence[GroupContrast], test: MaxTest | None, models: int
+) -> tuple[float, float]:
+    """Correlations of three models, and of everybody, that the test finds with 80 % power."""
+    if test is None:
+        return float("nan"), float("nan")
+    need = test.critical + POWER_QUANTILE
+    small = [c.standard_error for c in contrasts if len(c.group.members) == min(3, models)]
+    whole = [c.standard_error for c in contrasts if len(c.group.members) == models]
+    share = need * float(np.median(small)) if small else float("nan")
+    common = need * whole[0] if whole else float("nan")
+    return share, common

@@ -1,0 +1,129 @@
+"""Groups of models whose co-movement is tested: declared components, or all small groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.ids import ComponentId, ModelId
+from commonmode.register.cards import Card, Layer
+from commonmode.register.graph import common_cause_graph
+from commonmode.stats.comovement import contrast_weights
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
+
+__all__ = ["Group", "GroupContrast", "blind_groups", "contrast_groups", "declared_groups"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Models that may act as one.
+
+    Attributes
+    ----------
+    name : str
+    members : tuple of ModelId
+    components : tuple of (Layer, ComponentId)
+        Declared components used by exactly these models; empty for a group found blind.
+        Components with the same users cannot be told apart by any data and stand together.
+    """
+
+    name: str
+    members: tuple[ModelId, ...]
+    components: tuple[tuple[Layer, ComponentId], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupContrast:
+    """How much more a group's models move (or fail) together than with everybody else.
+
+    Attributes
+    ----------
+    group : Group
+    estimate : float
+        Excess of the group's pair correlation (C2), or of its share of co-failure (C3).
+    standard_error, t : float
+    p_single, p_adjusted : float
+        One-sided; adjusted for all groups looked at together.
+    """
+
+    group: Group
+    estimate: float
+    standard_error: float
+    t: float
+    p_single: float
+    p_adjusted: float
+
+
+def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[Group, ...]:
+    """Groups of the panel's models that share a declared component (at least two users)."""
+    mine = [card for card in cards if card.model in models]
+    if not mine:
+        return ()
+    graph = common_cause_graph(mine)
+    by_members: dict[tuple[ModelId, ...], list[tuple[Layer, ComponentId]]] = {}
+    for column, key in enumerate(graph.components):
+        users = set(graph.members(column))
+        members = tuple(m for m in models if m in users)
+        if len(members) >= 2:
+            by_members.setdefault(members, []).append(key)
+    return tuple(
+        Group(" + ".join(c for _, c in keys), members, tuple(keys))
+        for members, keys in by_members.items()
+    )
+
+
+def blind_groups(models: Sequence[ModelId], *, triples_up_to: int = 20) -> tuple[Group, ...]:
+    """Every pair, every triple (up to ``triples_up_to`` models) and the whole crowd."""
+    sizes = (2, 3) if len(models) <= triples_up_to else (2,)
+    small = [Group(" + ".join(g), g) for size in sizes for g in combinations(models, size)]
+    if len(models) > 3:
+        small.append(Group("all models", tuple(models)))
+    return tuple(small)
+
+
+def membership(groups: Sequence[Group], models: Sequence[ModelId]) -> BoolArray:
+    """Who is in which group, bool, shape (M, N)."""
+    return np.array([[m in g.members for m in models] for g in groups], dtype=bool)
+
+
+def contrast_groups(
+    contributions: FloatArray,
+    groups: Sequence[Group],
+    models: Sequence[ModelId],
+    *,
+    flips: int,
+    alpha: float,
+    rng: int | np.random.Generator,
+) -> tuple[tuple[GroupContrast, ...], MaxTest | None]:
+    """Contrast of every group, tested together, largest t first.
+
+    Parameters
+    ----------
+    contributions : float64, shape (B, P)
+        Block contributions of every pair.
+    groups : sequence of Group
+    models : sequence of ModelId, length N
+    flips, alpha, rng
+        As in :func:`commonmode.stats.signflip.sign_flip_max_test`.
+    """
+    if not groups:
+        return (), None
+    weights = contrast_weights(membership(groups, models))
+    test = sign_flip_max_test(contributions @ weights.T, flips=flips, alpha=alpha, rng=rng)
+    order = np.argsort(-test.t, kind="stable")
+    contrasts = tuple(
+        GroupContrast(
+            group=groups[g],
+            estimate=float(test.estimate[g]),
+            standard_error=float(test.standard_error[g]),
+            t=float(test.t[g]),
+            p_single=float(test.p_single[g]),
+            p_adjusted=float(test.p_adjusted[g]),
+        )
+        for g in order
+    )
+    return contrasts, test

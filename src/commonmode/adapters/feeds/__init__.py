@@ -1,1 +1,1 @@
-"""Feeds: recorded markets, the laboratory, a user's own tables."""
+"""Feeds: recorded markets, the laboratory, a user's own tables, Deribit's own JSON."""

@@ -82,13 +82,15 @@ class SabrPerExpiry:
     @property
     def card(self) -> Card:
         """What it is made of."""
+        # With a lognormal backbone the smile depends on the moneyness alone.
+        backbone = "sticky moneyness" if self.beta == 1.0 else f"sabr beta {self.beta:g}"
         return surface_card(
             self.id,
             venue=self.venue,
             quotes=self.quotes,
             owner=self.owner,
             purpose=self.purpose,
-            assumption=("sabr dynamics", f"sabr beta {self.beta:g}"),
+            assumption=("sabr dynamics", backbone),
             technique=("hagan expansion", "levenberg-marquardt"),
             calibration=(f"{self.weighting}-weighted least squares", "each expiry on its own"),
             code=("commonmode.pricing.sabr", "commonmode.pricing.least_squares"),

@@ -2,8 +2,8 @@
 
 Fan and Gijbels (1996), "Local polynomial modelling and its applications", section 3.1: at each
 quoted node a line is fitted by least squares with a Gaussian kernel, whose width here follows the
-local spacing of the nodes. Its value and slope at the nodes define a cubic Hermite curve, held
-constant beyond the first and the last node.
+distance to the nearer neighbour. Its value and slope at the nodes define a cubic Hermite curve,
+held constant beyond the first and the last node.
 """
 
 from __future__ import annotations
@@ -81,17 +81,20 @@ def smooth_curves(
     count : int64, shape (E,)
         Nodes that are not padding, >= 1.
     bandwidth : float
-        Standard deviation of the kernel in units of the local spacing of the nodes, > 0.
+        Standard deviation of the kernel in units of the distance to the nearer neighbour, > 0.
     """
     last = (count - 1)[:, None]
     column = np.arange(node.shape[1])[None, :]
     right = np.take_along_axis(node, np.minimum(column + 1, last), axis=1)
     left = np.take_along_axis(node, np.clip(column - 1, 0, last), axis=1)
-    sides = np.where((column == 0) | (column >= last), 1.0, 2.0)
-    spacing = np.maximum((right - left) / sides, 1e-12 * (1.0 + np.abs(node)))
+    before, after = node - left, right - node
+    # The nearer neighbour sets the scale: where the spacing changes, the mean of both sides would
+    # blend the dense side into one value.
+    nearer = np.minimum(np.where(before > 0, before, np.inf), np.where(after > 0, after, np.inf))
+    spacing = np.where(np.isfinite(nearer), nearer, 1.0)
     gap = node[:, None, :] - node[:, :, None]
     # No vega weights: over the width of a kernel in a wing they would undo its locality.
-    scaled = gap / (bandwidth * spacing)[:, :, None]
+    scaled = np.clip(gap / (bandwidth * spacing)[:, :, None], -40.0, 40.0)
     kernel = np.exp(-0.5 * scaled * scaled) * (column <= last)[:, None, :]
     weighted = kernel * observed[:, None, :]
     moved = kernel * gap

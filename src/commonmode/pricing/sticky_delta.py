@@ -1,12 +1,14 @@
-"""Sticky delta: a smoothed volatility per moneyness or delta that moves with the forward."""
+"""Sticky delta: a smoothed volatility per moneyness that moves with the forward.
+
+The axis is ``z = ln(K/F) / sqrt(T)``. The delta of an option with volatility ``vol(z)`` is a
+function of z alone up to the small term ``vol sqrt(T) / 2``: a smile fixed in z is fixed in delta.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
@@ -24,29 +26,12 @@ from commonmode.pricing.smoothing import SmoothCurves, curve_parameters, smooth_
 from commonmode.register.cards import Card
 from commonmode.register.model import Requirements
 
-__all__ = ["Coordinate", "StickyDelta", "StickyDeltaSurface"]
-
-Coordinate = Literal["moneyness", "delta"]
-
-
-def _coordinate(
-    k: FloatArray, years: FloatArray, atm_vol: FloatArray, coordinate: Coordinate
-) -> FloatArray:
-    """Where log-moneyness k lies on the smile's axis; ascending in k.
-
-    ``moneyness``: ``k / sqrt(T)``; ``delta``: ``N(-d1)`` at the slice's at-the-money volatility,
-    the absolute delta of the put.
-    """
-    root = np.sqrt(years)
-    if coordinate == "moneyness":
-        return np.asarray(k / root)
-    total = atm_vol * root
-    return np.asarray(ndtr(k / total - 0.5 * total))
+__all__ = ["StickyDelta", "StickyDeltaSurface"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StickyDeltaSurface(SliceSurface):
-    """Volatility as a function of moneyness (or delta) and expiry.
+    """Volatility as a function of ``ln(K/F) / sqrt(T)`` and expiry.
 
     Attributes
     ----------
@@ -54,37 +39,32 @@ class StickyDeltaSurface(SliceSurface):
         Parameters ``atm_vol`` and ``vol_z...``: the curve at standardised moneyness
         ``z = ln(K/F) / (atm_vol sqrt(T))``.
     curves : SmoothCurves
-        Nodes in the coordinate.
-    coordinate : {"moneyness", "delta"}
+        Nodes in ``ln(K/F) / sqrt(T)``.
     """
 
     curves: SmoothCurves
-    coordinate: Coordinate
 
     def implied_vol(
         self, strike: FloatArray, years: FloatArray, forward: FloatArray, expiry_ms: IntArray
     ) -> FloatArray:
         """The smoothed volatility where the strike lies now, constant beyond the quoted range."""
         row, found = self.slices.locate(expiry_ms)
-        atm = self.slices.parameters["atm_vol"][row]
         with np.errstate(all="ignore"):
-            at = _coordinate(np.log(strike / forward), years, atm, self.coordinate)
+            at = np.log(strike / forward) / np.sqrt(years)
         vol = self.curves(row, np.where(np.isnan(at), 0.0, at))
         return np.where(found & ~np.isnan(at), vol, np.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StickyDelta:
-    """Each expiry smoothed in moneyness or delta (Derman 1999: sticky delta).
+    """Each expiry smoothed in moneyness (Derman 1999, "Regimes of volatility": sticky delta).
 
     Parameters
     ----------
     id : ModelId
     quotes : {"mark", "mid"}
-    coordinate : {"moneyness", "delta"}
-        ``ln(K/F) / sqrt(T)``, or the Black delta at the slice's at-the-money volatility.
     bandwidth : float
-        Kernel width in units of the local spacing of the quotes, > 0.
+        Kernel width in units of the distance to the nearer quoted strike, > 0.
     min_quotes : int
         Strikes that a slice needs; at least three.
     venue, owner, purpose : str
@@ -93,7 +73,6 @@ class StickyDelta:
 
     id: ModelId
     quotes: QuoteSource = "mark"
-    coordinate: Coordinate = "moneyness"
     bandwidth: float = 1.0
     min_quotes: int = 5
     venue: str = "deribit"
@@ -103,11 +82,6 @@ class StickyDelta:
     def __post_init__(self) -> None:
         """Check the options."""
         check_quote_options(self.quotes, "vega", self.min_quotes, least=3)
-        if self.coordinate not in ("moneyness", "delta"):
-            raise ConfigurationError(
-                f"coordinate={self.coordinate!r} of {self.id} is not known",
-                remedy="use 'moneyness' or 'delta'",
-            )
         if not self.bandwidth > 0:
             raise ConfigurationError(
                 f"bandwidth={self.bandwidth} of {self.id} is not positive",
@@ -123,7 +97,7 @@ class StickyDelta:
             quotes=self.quotes,
             owner=self.owner,
             purpose=self.purpose,
-            assumption=(f"sticky {self.coordinate}",),
+            assumption=("sticky moneyness",),
             technique=("local-linear smoothing",),
             calibration=(f"kernel bandwidth {self.bandwidth:g}", "each expiry on its own"),
             code=("commonmode.pricing.smoothing",),
@@ -140,17 +114,12 @@ class StickyDelta:
         if isinstance(selected, Failure):
             return selected
         s = selected.value
-        years, atm = s.years[:, None], s.at_money_vol[:, None]
-        nodes = _coordinate(s.log_moneyness, years, atm, self.coordinate)
+        atm = s.at_money_vol
+        nodes = s.log_moneyness / np.sqrt(s.years)[:, None]
         curves = smooth_curves(nodes, s.vol, s.count, bandwidth=self.bandwidth)
-        parameters = curve_parameters(
-            curves,
-            s.at_money_vol,
-            lambda z: _coordinate(z * atm * np.sqrt(years), years, atm, self.coordinate),
-        )
-        what = f"sticky {self.coordinate} of {chain.underlying}"
+        parameters = curve_parameters(curves, atm, lambda z: z * atm[:, None])
+        what = f"sticky delta of {chain.underlying}"
         table = slice_table(s, parameters, curves.value, what=what)
         if isinstance(table, Failure):
             return table
-        kept = curves.rows(s.expiry_ms, table.expiry_ms)
-        return Success(StickyDeltaSurface(table, kept, self.coordinate))
+        return Success(StickyDeltaSurface(table, curves.rows(s.expiry_ms, table.expiry_ms)))

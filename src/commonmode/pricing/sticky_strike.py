@@ -57,7 +57,7 @@ class StickyStrike:
     id : ModelId
     quotes : {"mark", "mid"}
     bandwidth : float
-        Kernel width in units of the local spacing of strikes, > 0.
+        Kernel width in units of the distance to the nearer quoted strike, > 0.
     min_quotes : int
         Strikes that a slice needs; at least three.
     venue, owner, purpose : str

@@ -12,11 +12,13 @@ from commonmode.exposure.book import (
 )
 from commonmode.exposure.disagreement import Disagreement, disagreement
 from commonmode.exposure.greeks import Greek, GreekFailure, GreekTable, greek_table
+from commonmode.exposure.surfaces import FittedSurfaces, calibrate_surface, calibrate_surfaces
 from commonmode.exposure.totals import GreekTotals, totals
 
 __all__ = [
     "Book",
     "Disagreement",
+    "FittedSurfaces",
     "Greek",
     "GreekFailure",
     "GreekTable",
@@ -24,6 +26,8 @@ __all__ = [
     "Position",
     "PositionFailure",
     "ResolvedBook",
+    "calibrate_surface",
+    "calibrate_surfaces",
     "disagreement",
     "greek_table",
     "instrument_of",

@@ -22,7 +22,6 @@ forward moves (what tells sticky strike from sticky delta); with ``smile=False``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -30,9 +29,10 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray
-from commonmode.core.ids import InstrumentId, ModelId
-from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.core.ids import CurrencyCode, InstrumentId, ModelId
+from commonmode.core.result import Failure, FailureReason, capture
 from commonmode.exposure.book import ResolvedBook
+from commonmode.exposure.surfaces import CALCULATION_ERRORS, FittedSurfaces
 from commonmode.market.instruments import InstrumentKind
 from commonmode.pricing.black76 import black76_greeks
 from commonmode.register.model import FittedSurface
@@ -61,10 +61,11 @@ class Greek(IntEnum):
 class GreekFailure:
     """A model that did not price an instrument; its cells are NaN.
 
-    ``instrument`` is None where the model priced no option at all.
+    ``instrument`` is None where the model priced no option of the underlying at all.
     """
 
     model: ModelId
+    underlying: CurrencyCode
     instrument: InstrumentId | None
     failure: Failure
 
@@ -160,7 +161,7 @@ def _in_coin(usd: FloatArray, index: FloatArray) -> FloatArray:
 
 def greek_table(
     positions: ResolvedBook,
-    surfaces: Mapping[ModelId, Success[FittedSurface] | Failure],
+    surfaces: FittedSurfaces,
     *,
     rate: float = 0.0,
     smile: bool = True,
@@ -172,9 +173,10 @@ def greek_table(
     Parameters
     ----------
     positions : ResolvedBook
-    surfaces : mapping of ModelId to Success or Failure
-        What ``calibrate`` gave; a failure marks that model's options and nothing else. Futures,
-        perpetuals and spot need no surface and are the same under every model.
+    surfaces : mapping of underlying to mapping of ModelId to Success or Failure
+        As :func:`~commonmode.exposure.surfaces.calibrate_surfaces` gives them; a failure marks that
+        model's options on that underlying and nothing else. Futures, perpetuals and spot need no
+        surface and are the same under every model.
     rate : float
         Continuously compounded discount rate of USD-settled options; inverse options need none.
     smile : bool
@@ -184,34 +186,55 @@ def greek_table(
     -------
     GreekTable
     """
-    models = tuple(surfaces)
+    models = tuple(dict.fromkeys(model for fits in surfaces.values() for model in fits))
     _, first, inverse = np.unique(positions.instrument, return_index=True, return_inverse=True)
     listed = positions.select(first)
     option = listed.is_option
     unit = np.full((len(listed), len(models), len(Greek)), np.nan)
     unit[~option] = _delta_one_greeks(listed.select(~option))[:, None, :]
-    options = listed.select(option)
     failures: list[GreekFailure] = []
-    for m, model in enumerate(models):
-        fitted = surfaces[model]
-        if isinstance(fitted, Failure):
-            failures.append(GreekFailure(model, None, fitted))
-            continue
-        if not len(options):
-            continue
-        greeks = _option_greeks(options, fitted.value, rate=rate, smile=smile)
-        unit[option, m] = greeks
-        failures += [
-            GreekFailure(
-                model,
-                InstrumentId(str(options.instrument[row])),
-                Failure(
-                    FailureReason.CALCULATION_FAILED,
-                    f"{model}: no volatility for {options.instrument[row]}",
-                    "the surface was not fitted on that expiry; use a model that reaches it",
-                ),
-            )
-            for row in np.flatnonzero(np.isnan(greeks).any(axis=1))
-        ]
+    for coin in (CurrencyCode(name) for name in np.unique(listed.underlying[option]).tolist()):
+        rows = np.flatnonzero(option & (listed.underlying == coin))
+        options = listed.select(rows)
+        for m, model in enumerate(models):
+            fitted = surfaces.get(coin, {}).get(model, _not_fitted(model, coin))
+            if isinstance(fitted, Failure):
+                failures.append(GreekFailure(model, coin, None, fitted))
+                continue
+            greeks = _guarded(options, model, fitted.value, rate=rate, smile=smile)
+            if isinstance(greeks, Failure):
+                failures.append(GreekFailure(model, coin, None, greeks))
+                continue
+            unit[rows, m] = greeks
+            for row in np.flatnonzero(np.isnan(greeks).any(axis=1)):
+                name = InstrumentId(str(options.instrument[row]))
+                failures.append(GreekFailure(model, coin, name, _no_vol(model, name)))
     usd = unit[inverse] * positions.quantity[:, None, None]
     return GreekTable(positions, models, usd, _in_coin(usd, positions.index), tuple(failures))
+
+
+def _guarded(
+    options: ResolvedBook, model: ModelId, surface: FittedSurface, *, rate: float, smile: bool
+) -> FloatArray | Failure:
+    result = capture(
+        lambda: _option_greeks(options, surface, rate=rate, smile=smile),
+        what=f"Greeks of {model}",
+        errors=CALCULATION_ERRORS,
+    )
+    return result if isinstance(result, Failure) else result.value
+
+
+def _not_fitted(model: ModelId, coin: CurrencyCode) -> Failure:
+    return Failure(
+        FailureReason.MISSING_DATA,
+        f"{model} was not calibrated on {coin}",
+        "calibrate it on a snapshot that has the underlying",
+    )
+
+
+def _no_vol(model: ModelId, instrument: InstrumentId) -> Failure:
+    return Failure(
+        FailureReason.CALCULATION_FAILED,
+        f"{model}: no volatility for {instrument}",
+        "the surface was not fitted on that expiry; use a model that reaches it",
+    )

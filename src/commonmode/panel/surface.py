@@ -22,11 +22,12 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray, StringArray
-from commonmode.core.errors import CommonmodeError, ModelError, PanelError
+from commonmode.core.errors import ModelError, PanelError
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.protocols import Executor, Progress, SerialExecutor, SilentProgress
 from commonmode.core.result import Failure, FailureReason, Success, capture
 from commonmode.core.units import HOUR_MS
+from commonmode.exposure.surfaces import CALCULATION_ERRORS, calibrate_surface
 from commonmode.market.chain import OptionChain
 from commonmode.market.clock import utc_iso
 from commonmode.market.snapshot import DataNote, Snapshot
@@ -129,11 +130,7 @@ def _forecast(
     model: SurfaceModel, piece: _Piece, quotes: Evaluation
 ) -> tuple[FloatArray | Failure, list[_Row]]:
     """The model's volatility of each later quote, and its parameters."""
-    errors = (CommonmodeError, ArithmeticError, ValueError, np.linalg.LinAlgError)
-    calibrated = capture(
-        lambda: model.calibrate(piece.now), what=f"calibration of {model.id}", errors=errors
-    )
-    result = calibrated if isinstance(calibrated, Failure) else calibrated.value
+    result = calibrate_surface(model, piece.now)
     if isinstance(result, Failure):
         return result, []
     fitted = result.value
@@ -150,7 +147,7 @@ def _forecast(
             )
         return np.where(np.isfinite(vol) & (vol > 0), vol, np.nan)
 
-    evaluated = capture(evaluate, what=f"volatilities of {model.id}", errors=errors)
+    evaluated = capture(evaluate, what=f"volatilities of {model.id}", errors=CALCULATION_ERRORS)
     forecast = evaluated.value if isinstance(evaluated, Success) else evaluated
     return forecast, _parameters(fitted)
 

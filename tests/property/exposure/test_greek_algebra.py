@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.ids import ModelId
+from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.core.result import Success
 from commonmode.exposure import Greek, GreekTable, ResolvedBook, disagreement, greek_table, totals
 
@@ -70,8 +70,9 @@ def positions(drawn: list[tuple], scale: float = 1.0) -> ResolvedBook:
 
 
 def table(drawn: list[tuple], models: list[Parabola], scale: float = 1.0) -> GreekTable:
+    fits = {ModelId(f"m{i}"): Success(m) for i, m in enumerate(models)}
     return greek_table(
-        positions(drawn, scale), {ModelId(f"m{i}"): Success(m) for i, m in enumerate(models)}
+        positions(drawn, scale), {CurrencyCode(coin): fits for coin in ("BTC", "ETH")}
     )
 
 

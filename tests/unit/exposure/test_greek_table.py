@@ -9,13 +9,14 @@ import pytest
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
-from commonmode.core.ids import ModelId
+from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.exposure import Greek, ResolvedBook, disagreement, greek_table, totals
 from commonmode.pricing.black76 import black76_price
 
 INDEX, FORWARD, YEARS, STRIKE, VOL = 30_000.0, 30_300.0, 0.1, 31_000.0, 0.6
-D, G = Greek.DELTA, Greek.GAMMA
+D = Greek.DELTA
+BTC = CurrencyCode("BTC")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def one(kind: str, *, sign: int = 0, inverse: bool = True, size: float = 1.0, q:
 
 
 def priced(positions: ResolvedBook, surface: Line | None = None, **options):
-    table = greek_table(positions, {ModelId("m"): Success(surface or Line())}, **options)
+    table = greek_table(positions, {BTC: {ModelId("m"): Success(surface or Line())}}, **options)
     return table.usd[0, 0], table.coin[0, 0]
 
 
@@ -159,9 +160,11 @@ def test_a_failed_model_is_a_failed_cell() -> None:
     table = greek_table(
         both,
         {
-            ModelId("good"): Success(Line()),
-            ModelId("bad"): failure,
-            ModelId("short"): Success(Line(reach_ms=5)),
+            BTC: {
+                ModelId("good"): Success(Line()),
+                ModelId("bad"): failure,
+                ModelId("short"): Success(Line(reach_ms=5)),
+            }
         },
     )
     np.testing.assert_array_equal(table.priced, [[True, False, False], [True, True, True]])
@@ -175,6 +178,16 @@ def test_a_failed_model_is_a_failed_cell() -> None:
     assert per_expiry.keys["expiry"].tolist() == [0, 10]
     assert np.isfinite(per_expiry.usd[0]).all()
     assert disagreement(per_expiry.usd).models.tolist() == [[3] * 6, [1] * 6]
+
+
+def test_one_coin_s_surface_never_prices_the_other() -> None:
+    ether = replace(one("option", sign=1), underlying=np.array(["ETH"]))
+    fits = {BTC: {ModelId("m"): Success(Line())}, CurrencyCode("ETH"): {}}
+    table = greek_table(ether, fits)
+    assert np.isnan(table.usd).all()
+    (failed,) = table.failures
+    assert (failed.underlying, failed.instrument) == ("ETH", None)
+    assert failed.failure.reason is FailureReason.MISSING_DATA
 
 
 def test_totals_refuse_what_they_do_not_know() -> None:

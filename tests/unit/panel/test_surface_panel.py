@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -27,6 +29,9 @@ from commonmode.pricing.flat import FlatBlack
 from commonmode.pricing.svi_model import SviPerExpiry
 from commonmode.register.cards import Card, ModelFamily
 from commonmode.register.model import Requirements
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 START = utc_ms("2023-04-12T12:00Z")
 DAYS = (0.5, 3.0, 20.0, 100.0)
@@ -199,6 +204,24 @@ def test_a_faulty_model_fails_alone(
         assert (failed.model, failed.count, failed.time_ms) == ("faulty", 3, START)
         assert failed.failure.reason is reason
         assert words in str(failed.failure)
+
+
+class ThroughPickle:
+    """An executor that sends pieces and results through pickle, as other processes would."""
+
+    def map(self, function: Callable[[A], B], pieces: Iterable[A]) -> Iterator[B]:
+        for piece in pieces:
+            run, received = pickle.loads(pickle.dumps((function, piece)))
+            yield pickle.loads(pickle.dumps(run(received)))
+
+
+def test_the_executor_does_not_matter() -> None:
+    market = snapshots(dict.fromkeys(range(3), 3e4))
+    here, there = (
+        build_surface_panel(market, [FLAT, SVI], underlyings=["BTC"], executor=executor).panel
+        for executor in (None, ThroughPickle())
+    )
+    assert here.content_hash == there.content_hash
 
 
 def test_what_cannot_be_built_says_what_to_do() -> None:

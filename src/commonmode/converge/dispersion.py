@@ -1,0 +1,183 @@
+"""C6: how far the models disagree, and how robust the crowd's loss is to being wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonmode.converge.comovement import usable_rows
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.ids import ModelId
+from commonmode.core.random import stream
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.blocks import (
+    block_edges,
+    block_sums,
+    choose_block_count,
+    integrated_autocorrelation_time,
+)
+from commonmode.stats.losses import pinball_loss
+from commonmode.stats.robust import (
+    interquartile_dispersion,
+    kl_worst_case_sample,
+    risk_ratio,
+    valuation_range,
+)
+
+__all__ = ["Disagreement", "DispersionResult", "Estimate", "model_losses"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over time with its 95 % block-bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DispersionResult:
+    """C6 of one panel.
+
+    Attributes
+    ----------
+    risk_ratio : Estimate
+        Largest over smallest forecast, mean over times and targets (Danielsson et al. 2016).
+    interquartile_dispersion : Estimate
+        ``(Q3 - Q1) / (Q3 + Q1)``, the EBA's yearly benchmarking figure (2020-2024: .27 to .14).
+    equally_good : tuple of ModelId
+        Models whose loss is not significantly worse than the best model's.
+    cont_range : Estimate
+        ``max - min`` over the equally good models only, in units of the benchmark (or of the
+        models' median): model uncertainty that calibration cannot remove (Cont 2006).
+    crowd_loss : float
+        Mean loss of the average model: pinball in units of ``scale`` for quantiles, squared log
+        error for vols, squared scaled error otherwise.
+    worst_case_loss : tuple of (eta, multiple)
+        Worst mean loss in a Kullback-Leibler ball of radius eta, as a multiple of ``crowd_loss``.
+    mean_loss : float64, shape (N,)
+    """
+
+    risk_ratio: Estimate
+    interquartile_dispersion: Estimate
+    equally_good: tuple[ModelId, ...]
+    cont_range: Estimate
+    crowd_loss: float
+    worst_case_loss: tuple[tuple[float, float], ...]
+    mean_loss: FloatArray
+
+
+def model_losses(panel: ErrorPanel) -> FloatArray:
+    """Loss of every forecast, consistent for its kind; shape (T, K, N), NaN where missing.
+
+    Pinball loss in units of ``scale`` (quantile), squared log error (vol), squared error in units
+    of ``scale`` (value, signal).
+    """
+    if panel.kind is PanelKind.QUANTILE:
+        scale = panel.scale[:, :, None]
+        loss = pinball_loss(panel.outcome[:, :, None], panel.forecast, panel.level)
+        return np.asarray(loss / scale)
+    if panel.kind is PanelKind.VOL:
+        return np.asarray(np.log(panel.forecast / panel.outcome[:, :, None]) ** 2)
+    error = (panel.forecast - panel.outcome[:, :, None]) / panel.scale[:, :, None]
+    return np.asarray(error**2)
+
+
+class Disagreement:
+    """C6 estimator.
+
+    Parameters
+    ----------
+    etas : tuple of float
+        Radii of the Kullback-Leibler ball, in nats.
+    alpha : float
+        Level at which a model counts as worse than the best.
+    draws : int
+        Bootstrap draws.
+    rng : int
+
+    Attributes
+    ----------
+    result_ : DispersionResult
+    """
+
+    def __init__(
+        self,
+        *,
+        etas: tuple[float, ...] = (0.01, 0.05, 0.1),
+        alpha: float = 0.05,
+        draws: int = 999,
+        rng: int = 0,
+    ) -> None:
+        self.etas = etas
+        self.alpha = alpha
+        self.draws = draws
+        self.rng = rng
+
+    def fit(self, panel: ErrorPanel) -> Disagreement:
+        """Compute the index."""
+        rows = usable_rows(panel)
+        size = np.abs(panel.forecast)
+        if panel.benchmark_a is not None and panel.benchmark_b is not None:
+            unit = np.sqrt(np.abs(panel.benchmark_a * panel.benchmark_b))
+        else:
+            unit = np.median(size, axis=2)
+        losses = model_losses(panel)
+        loss = np.where(rows[:, :, None], losses, 0.0).sum(axis=1) / np.maximum(
+            rows.sum(axis=1), 1
+        ).reshape(-1, 1)
+        valid: BoolArray = np.asarray(rows.any(axis=1))
+        # One sensible block length for everything that is averaged over time here.
+        tau = integrated_autocorrelation_time(loss[valid].mean(axis=1))
+        edges = block_edges(len(loss), choose_block_count(len(loss), tau))
+        weight = rows.sum(axis=1).astype(np.float64)
+        mean_loss = loss[valid].mean(axis=0)
+        good = self._equally_good(loss, valid, mean_loss, edges)
+        names = tuple(m for m, keep in zip(panel.models, good, strict=True) if keep)
+
+        def over_time(values: FloatArray) -> Estimate:
+            return self._estimate(np.where(rows, values, 0.0).sum(axis=1), weight, edges)
+
+        crowd = loss[valid].mean(axis=1)
+        total = float(crowd.mean())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = risk_ratio(np.where(rows[:, :, None], size, 1.0))
+            quartile = interquartile_dispersion(np.where(rows[:, :, None], size, 1.0))
+            spread = valuation_range(panel.forecast[:, :, good]) / unit
+        self.result_ = DispersionResult(
+            risk_ratio=over_time(ratio),
+            interquartile_dispersion=over_time(quartile),
+            equally_good=names,
+            cont_range=over_time(spread),
+            crowd_loss=total,
+            worst_case_loss=tuple(
+                (eta, kl_worst_case_sample(crowd, eta)[0] / total) for eta in self.etas
+            )
+            if total > 0
+            else (),
+            mean_loss=mean_loss,
+        )
+        return self
+
+    def _estimate(self, values: FloatArray, weight: FloatArray, edges: IntArray) -> Estimate:
+        top, bottom = block_sums(values, edges), block_sums(weight, edges)
+        blocks = len(top)
+        draw = stream(self.rng, "C6", "mean").integers(0, blocks, (self.draws, blocks))
+        means = top[draw].sum(axis=1) / np.maximum(bottom[draw].sum(axis=1), 1.0)
+        low, high = np.quantile(means, [0.025, 0.975])
+        return Estimate(float(top.sum() / bottom.sum()), float(low), float(high))
+
+    def _equally_good(
+        self, loss: FloatArray, valid: BoolArray, mean_loss: FloatArray, edges: IntArray
+    ) -> BoolArray:
+        """Models whose loss is not worse than the best one's, by block-bootstrapped differences."""
+        best = int(np.argmin(mean_loss))
+        extra = np.where(valid[:, None], loss - loss[:, [best]], 0.0)
+        sums = block_sums(extra, edges)
+        draw = stream(self.rng, "C6", "equal").integers(0, len(sums), (self.draws, len(sums)))
+        low = np.quantile(sums[draw].sum(axis=1), self.alpha, axis=0)
+        keep = low <= 0
+        keep[best] = True
+        return np.asarray(keep)

@@ -1,0 +1,272 @@
+"""Findings in plain words: each index says its number, how sure it is and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from commonmode.converge.analysis import PanelAnalysis
+from commonmode.converge.clusters import act_as_one, rank_remedies
+from commonmode.converge.cofailure import CoFailureResult
+from commonmode.converge.comovement import EffectiveNumberResult
+from commonmode.converge.dispersion import DispersionResult
+from commonmode.core.result import Failure, Success
+
+__all__ = ["Finding", "Severity", "panel_findings", "usd"]
+
+
+class Severity(Enum):
+    """How much a finding matters."""
+
+    ALERT = "alert"
+    NOTE = "note"
+    FINE = "fine"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One plain sentence with the numbers it rests on.
+
+    Attributes
+    ----------
+    index : str
+        "C1", "C2", "C3", "C6", "split", "remedy" or "greeks".
+    panel : str
+    severity : Severity
+    sentence : str
+    numbers : mapping of name to float
+        Unrounded.
+    """
+
+    index: str
+    panel: str
+    severity: Severity
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+def usd(amount: float) -> str:
+    """An amount in words a person reads: ``$1.2bn``, ``$340m``, ``$12k``."""
+    if not math.isfinite(amount):
+        return "an unknown amount"
+    for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(amount) >= size:
+            return (
+                f"${amount / size:,.3g}{unit}"
+                if abs(amount) < 999.5 * size
+                else (f"${amount / size:,.0f}{unit}")
+            )
+    return f"${amount:,.0f}"
+
+
+def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
+    """Everything worth saying about one panel, most important first."""
+    name = analysis.panel.name
+    found: list[Finding] = []
+    if isinstance(analysis.c2, Success):
+        found += _comovement(analysis, analysis.c2.value)
+    if isinstance(analysis.c3, Success):
+        found += _cofailure(name, analysis.c3.value)
+    if isinstance(analysis.c1, Success):
+        found += _graph(analysis)
+    if isinstance(analysis.c6, Success):
+        found.append(_dispersion(name, analysis.c6.value, len(analysis.panel.models)))
+    for index, result in (
+        ("C1", analysis.c1),
+        ("C2", analysis.c2),
+        ("C3", analysis.c3),
+        ("C6", analysis.c6),
+    ):
+        if isinstance(result, Failure):
+            found.append(Finding(index, name, Severity.UNKNOWN, f"{index}: {result}."))
+    order = list(Severity)
+    return tuple(sorted(found, key=lambda f: order.index(f.severity)))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
+    panel = analysis.panel
+    numbers = {
+        "effective_number": c2.effective_number,
+        "models": float(c2.models),
+        "p_value": c2.p_value,
+        "minimum_detectable_share": c2.minimum_detectable_share,
+    }
+    detectable = (
+        f"a part carrying {_percent(min(c2.minimum_detectable_share, 1.0))} of the deviation "
+        "variance of three models would have been found with 80 % probability"
+    )
+    if c2.minimum_detectable_share >= 1.0:
+        detectable = "this panel is too short to find any part shared by three models only"
+    if not c2.benchmarked:
+        sentence = (
+            f"{c2.models} models, no benchmarks: how many are independent cannot be said, only "
+            "which groups move together more than the rest; give benchmark_a and benchmark_b."
+        )
+        return [
+            Finding("C2", panel.name, Severity.UNKNOWN, sentence, numbers),
+            *_remedies(analysis, c2),
+        ]
+    if not c2.rejects:
+        sentence = (
+            f"No co-movement beyond chance among {c2.models} models (p = {c2.p_value:.2g}, "
+            f"effective number {c2.effective_number:.1f}); {detectable}."
+        )
+        return [Finding("C2", panel.name, Severity.FINE, sentence, numbers)]
+    interval = ""
+    if c2.interval is not None:
+        numbers |= {"low": c2.interval[0], "high": c2.interval[1]}
+        interval = f" (95 % interval {c2.interval[0]:.1f} to {c2.interval[1]:.1f})"
+    clusters = act_as_one(panel, c2)
+    together = ""
+    if clusters:
+        first = clusters[0]
+        together = (
+            f"; {len(first.models)} of them act as one ({', '.join(first.models)}: mean "
+            f"correlation {first.mean_correlation:.2f})"
+        )
+    sentence = (
+        f"{c2.models} models count as {c2.effective_number:.1f} independent ones{interval}"
+        f"{together}; {detectable}."
+    )
+    finding = Finding("C2", panel.name, Severity.ALERT, sentence, numbers)
+    return [finding, *_remedies(analysis, c2)]
+
+
+def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
+    remedies = rank_remedies(analysis.panel, c2)
+    if not remedies:
+        if c2.components and c2.rejects:
+            sentence = (
+                "No declared component explains the co-movement: the cards miss what these models "
+                "share; ask their owners, or group the models found blind: "
+                + "; ".join(c.group.name for c in c2.found[:2])
+                + "."
+            )
+            return [Finding("remedy", analysis.panel.name, Severity.ALERT, sentence)]
+        return []
+    first = remedies[0]
+    members = ", ".join(first.contrast.group.members)
+    sentence = (
+        f"Take apart first: {first.contrast.group.name} (used by {members}). Pairs that share it "
+        f"move together {first.contrast.estimate:+.2f} more than their members do with others "
+        f"(adjusted p = {first.contrast.p_adjusted:.2g}); without that the effective number would "
+        f"be {first.effective_number_after:.1f}."
+    )
+    return [
+        Finding(
+            "remedy",
+            analysis.panel.name,
+            Severity.ALERT,
+            sentence,
+            {
+                "excess_correlation": first.contrast.estimate,
+                "p_adjusted": first.contrast.p_adjusted,
+                "effective_number_after": first.effective_number_after,
+                "exposure_usd": first.exposure_usd,
+            },
+        )
+    ]
+
+
+def _cofailure(name: str, c3: CoFailureResult) -> list[Finding]:
+    numbers = {
+        "ratio": c3.ratio,
+        "low": c3.interval[0],
+        "high": c3.interval[1],
+        "p_value": c3.p_value,
+        "raw_ratio": c3.raw_ratio,
+        "minimum_detectable_ratio": c3.minimum_detectable_ratio,
+    }
+    if math.isnan(c3.ratio):
+        sentence = (
+            f"Models fail together {c3.raw_ratio:.1f} times as often as by chance (market + shared "
+            "design; without benchmarks the two cannot be told apart)."
+        )
+        return [Finding("C3", name, Severity.UNKNOWN, sentence, {"raw_ratio": c3.raw_ratio})]
+    found = (
+        f"Given the market's own surprise, models fail together {c3.ratio:.2f} times as often as "
+        f"independent ones would (95 % interval {c3.interval[0]:.2f} to {c3.interval[1]:.2f}, "
+        f"p = {c3.p_value:.2g}; a ratio of {c3.minimum_detectable_ratio:.2f} would have been found "
+        f"with 80 % probability). Raw, market and design together: {c3.raw_ratio:.1f}."
+    )
+    severity = Severity.ALERT if c3.rejects else Severity.FINE
+    findings = [Finding("C3", name, severity, found, numbers)]
+    if c3.split is not None:
+        market, design, alone = c3.split.market, c3.split.shared_design, c3.split.individual
+        sentence = (
+            f"Of {c3.pair_failures:,} joint failures (pairs of models), "
+            f"{_percent(market.value)} are the market's doing "
+            f"({_percent(market.low)} to {_percent(market.high)}), {_percent(design.value)} shared "
+            f"design ({_percent(design.low)} to {_percent(design.high)}) and "
+            f"{_percent(alone.value)} individual chance."
+        )
+        findings.append(
+            Finding(
+                "split",
+                name,
+                Severity.ALERT if c3.rejects else Severity.NOTE,
+                sentence,
+                {
+                    "market": market.value,
+                    "shared_design": design.value,
+                    "individual": alone.value,
+                },
+            )
+        )
+    return findings
+
+
+def _graph(analysis: PanelAnalysis) -> list[Finding]:
+    assert isinstance(analysis.c1, Success)
+    c1 = analysis.c1.value
+    shared = [b for b in c1.graph.blast if len(b.models) >= 2]
+    if not shared:
+        sentence = "The cards declare no component that two of these models share."
+        return [Finding("C1", analysis.panel.name, Severity.FINE, sentence)]
+    top = shared[0]
+    sentence = (
+        f"By their cards these models share {_percent(c1.mean)} of what they are made of "
+        f"({_percent(c1.interval[0])} to {_percent(c1.interval[1])} if cards are imprecise). The "
+        f"widest part is {top.component} ({top.layer.value}): {len(top.models)} models and "
+        f"{_percent(top.share)} of the exposure rest on it."
+    )
+    return [
+        Finding(
+            "C1",
+            analysis.panel.name,
+            Severity.NOTE,
+            sentence,
+            {"mean_similarity": c1.mean, "share": top.share, "exposure_usd": top.exposure_usd},
+        )
+    ]
+
+
+def _dispersion(name: str, c6: DispersionResult, models: int) -> Finding:
+    ratio, quartile, spread = c6.risk_ratio, c6.interquartile_dispersion, c6.cont_range
+    sentence = (
+        f"The models' figures differ by a factor of {ratio.value:.2f} on average (largest over "
+        f"smallest; {ratio.low:.2f} to {ratio.high:.2f}); interquartile dispersion "
+        f"{quartile.value:.2f} (EBA benchmarking of banks' VaR: .14 to .27 in 2020-2024). Among "
+        f"the {len(c6.equally_good)} of {models} that outcomes cannot tell from the best, the range is "
+        f"{_percent(spread.value)} of the figure itself. Agreement is not safety: models agree "
+        "also because they share a history."
+    )
+    return Finding(
+        "C6",
+        name,
+        Severity.NOTE,
+        sentence,
+        {
+            "risk_ratio": ratio.value,
+            "interquartile_dispersion": quartile.value,
+            "cont_range": spread.value,
+            "equally_good": float(len(c6.equally_good)),
+        },
+    )

@@ -346,7 +346,8 @@ class _RidgeSystem:
         cross = self.moment[1:] - mean[1:] * self.moment[0]
         slopes = np.linalg.solve(centred + self.ridge * np.diag(spread[1:]), cross)
         level = self.moment[0] / n - mean[1:] @ slopes
-        return np.asarray(level + regressors[:, 1:] @ slopes)
+        # Row by row, not by matrix product: its rounding depends on how many rows there are.
+        return np.asarray(level + (regressors[:, 1:] * slopes).sum(axis=1))
 
 
 def _cross_fitted(regressors: FloatArray, target: FloatArray, use: RangeBenchmark) -> FloatArray:

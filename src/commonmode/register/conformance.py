@@ -32,6 +32,9 @@ __all__ = ["check_risk_model", "check_surface_model"]
 
 T = TypeVar("T")
 
+_ORIGINS = 7
+_HALF_WAY = 3
+
 
 def check_risk_model(
     model: RiskModel,
@@ -67,7 +70,7 @@ def check_risk_model(
     needs = model.requires
     fit_row = max(needs.window, 1)
     last = len(history) - 1 - max(horizons)
-    if last <= fit_row + 2:
+    if last < fit_row + _ORIGINS:
         raise ModelError(
             f"check of {model.id}: history of {len(history)} bars is too short",
             remedy=f"give at least {fit_row + max(horizons) + 50} bars",
@@ -77,7 +80,7 @@ def check_risk_model(
     before = history.content_hash
     declared = _only(history, {*needs.columns, "close"})
     fitted = _fit_risk(model, declared.until(fit_row))
-    origins = np.unique(np.linspace(fit_row, last, 7).astype(np.int64))
+    origins = np.unique(np.linspace(fit_row, last, _ORIGINS).astype(np.int64))
     for horizon in horizons:
 
         def ask(
@@ -85,33 +88,25 @@ def check_risk_model(
         ) -> RiskForecast:
             return what.forecast(data, rows, horizon=horizon, level=level)
 
-        made = ask(fitted, declared.until(int(origins[-1])), origins)
+        known = declared.until(int(origins[-1]))
+        made = ask(fitted, known, origins)
+        if history.content_hash != before:
+            raise _broken("purity", model.id, "do not write into the history")
         _check_forecast(model, made, len(origins))
-        again = ask(_fit_risk(model, declared.until(fit_row)), declared, origins)
+        again = ask(_fit_risk(model, declared.until(fit_row)), known, origins)
         _same(model, "determinism", made, again, "the same fit and origins gave other numbers")
         blind = _noised(history, set(needs.columns) | {"close"})
-        other = ask(_fit_risk(model, blind.until(fit_row)), blind, origins)
+        other = ask(_fit_risk(model, blind.until(fit_row)), blind.until(int(origins[-1])), origins)
         _same(model, "declared data", made, other, "an undeclared column changed the forecast")
-        changed = _changed_after(declared, int(origins[3]))
-        early = origins[:4]
-        part = RiskForecast(made.vol[:4], made.quantile[:4], made.shortfall[:4])
-        _same(
-            model,
-            "look-ahead",
-            part,
-            ask(_fit_risk(model, changed.until(fit_row)), changed, early),
-            "later bars changed an earlier forecast",
-        )
-        _same(
-            model,
-            "partition",
-            part,
-            _joined(ask(fitted, declared.until(int(row)), np.array([row])) for row in early),
-            "an origin's forecast depends on which others were asked for",
-        )
+        later = ask(fitted, declared, origins)
+        _same(model, "look-ahead", made, later, "bars after the last origin changed a forecast")
+        changed = _changed_after(declared, int(origins[_HALF_WAY]))
+        early = ask(_fit_risk(model, changed.until(fit_row)), changed, origins)
+        part, early = _first(made, _HALF_WAY + 1), _first(early, _HALF_WAY + 1)
+        _same(model, "look-ahead", part, early, "later bars changed an earlier forecast")
+        alone = _joined(ask(fitted, known, origins[i : i + 1]) for i in range(len(origins)))
+        _same(model, "partition", made, alone, "a forecast depends on which others are asked for")
     _check_frozen(model, fitted)
-    if history.content_hash != before:
-        raise _broken("purity", model.id, "do not write into the history")
 
 
 def check_surface_model(model: SurfaceModel, chain: OptionChain) -> None:
@@ -249,6 +244,10 @@ def _same(model: Model, rule: str, one: RiskForecast, two: RiskForecast, what: s
 def _equal(model: Model, rule: str, one: FloatArray, two: FloatArray) -> None:
     if not np.array_equal(one, two, equal_nan=True):
         raise _broken(rule, model.id, "the same declared quotes give the same vols")
+
+
+def _first(made: RiskForecast, n: int) -> RiskForecast:
+    return RiskForecast(made.vol[:n], made.quantile[:n], made.shortfall[:n])
 
 
 def _joined(parts: Iterable[RiskForecast]) -> RiskForecast:

@@ -145,6 +145,9 @@ def black76_greeks(
         both = d1 * d2
         gamma = density / f1 / s1
         vega = f * density * root
+        # Where the density has underflowed it beats every power of 1/vol and 1/T.
+        alive = gamma > 0
+        lean1, lean2 = (np.where(density > 0, d / v1, 0.0) for d in (d1, d2))
         decay = 0.5 * f * density * (v1 / np.sqrt(t1))
         greeks = {
             "price": price,
@@ -154,12 +157,12 @@ def black76_greeks(
             "theta": r * price - decay,
             "rho": -t * price,
             "vanna": -density * d2 / v1,
-            "volga": vega * both / v1,
+            "volga": vega * d1 * lean2,
             "charm": r * delta + 0.5 * density * d2 / t1,
-            "speed": -gamma / f1 * (1.0 + d1 / s1),
-            "color": gamma * (r + 0.5 * (1.0 - both) / t1),
+            "speed": np.where(alive, -gamma / f1 * (1.0 + d1 / s1), 0.0),
+            "color": np.where(alive, gamma * (r + 0.5 * (1.0 - both) / t1), 0.0),
             "zomma": gamma * (both - 1.0) / v1,
-            "ultima": -vega / v1 / v1 * (both * (1.0 - both) + d1 * d1 + d2 * d2),
+            "ultima": -vega * (lean1 * lean2 * (1.0 - both) + lean1 * lean1 + lean2 * lean2),
         }
         kink = dead & (x == 0) & (f > 0)
         if kink.any():

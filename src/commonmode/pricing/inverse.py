@@ -40,6 +40,8 @@ class InverseGreeks:
     vega_usd, vega_coin : dV/dvol, dc/dvol, USD and coin per 1.00 of volatility
     theta_usd_per_year, theta_coin_per_year : -dV/dT, -dc/dT, USD and coin per year
     theta_usd_per_day, theta_coin_per_day : the same over 365
+    rho_usd : dV/dr at zero rate and fixed spot, ``F = S exp(r T)``: ``T (F delta_usd - V)``,
+        USD per 1.00; Deribit publishes it per 0.01
     rho_coin : derivative of c to the coin's own discount rate at zero, ``-T c``, coin per 1.00
     """
 
@@ -55,6 +57,7 @@ class InverseGreeks:
     theta_coin_per_year: FloatArray
     theta_usd_per_day: FloatArray
     theta_coin_per_day: FloatArray
+    rho_usd: FloatArray
     rho_coin: FloatArray
 
 
@@ -97,6 +100,7 @@ def inverse_greeks(
     f = np.asarray(forward, np.float64)
     f = np.where(f > 0, f, np.nan)
     black = black76_greeks(f, strike, years, vol, sign=sign)
+    t = np.asarray(years, np.float64)
     coin = np.asarray(black.price / f)
     delta_coin = np.asarray(black.delta - coin)
     theta_coin = np.asarray(black.theta / f)
@@ -113,5 +117,6 @@ def inverse_greeks(
         theta_coin_per_year=theta_coin,
         theta_usd_per_day=np.asarray(black.theta / _DAYS_PER_YEAR),
         theta_coin_per_day=np.asarray(theta_coin / _DAYS_PER_YEAR),
-        rho_coin=np.asarray(-np.asarray(years, np.float64) * coin),
+        rho_usd=np.asarray(t * (f * black.delta - black.price)),
+        rho_coin=np.asarray(-t * coin),
     )

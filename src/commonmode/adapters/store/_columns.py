@@ -19,6 +19,7 @@ __all__ = ["number_column", "read_frame", "text_column", "time_column"]
 
 _EARLIEST_MS: Final = 631_152_000_000  # 1990-01-01
 _LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
+_TEXTS: Final = ("model", "target", "kind", "reason", "message", "remedy")
 _AGAIN: Final = "the file looks cut off or is not what its name says: export it again"
 
 
@@ -43,7 +44,10 @@ def read_frame(path: Path, required: tuple[str, ...]) -> pl.DataFrame:
         if suffix == ".parquet":
             frame = pl.read_parquet(path)
         else:
-            frame = pl.read_csv(path, infer_schema_length=None)
+            # Names are texts whatever they look like: a model "007" is not the number 7.
+            header = pl.read_csv(path, n_rows=0).columns
+            texts: dict[str, pl.DataType] = {n: pl.String() for n in _TEXTS if n in header}
+            frame = pl.read_csv(path, infer_schema_length=None, schema_overrides=texts)
     except (PolarsError, OSError) as error:
         detail = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PanelError(f"cannot read {path.name}: {detail}", remedy=_AGAIN) from error
@@ -108,7 +112,9 @@ def number_column(column: pl.Series) -> FloatArray:
     PanelError
         Texts or infinite numbers.
     """
-    if column.dtype != pl.Null and not column.dtype.is_numeric():
+    if column.null_count() == len(column):
+        return np.full(len(column), np.nan)
+    if not column.dtype.is_numeric():
         example = next((v for v in column.to_list() if v is not None), None)
         raise PanelError(
             f"{column.name!r} holds {column.dtype}, not numbers (e.g. {example!r})",

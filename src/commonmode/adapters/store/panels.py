@@ -276,8 +276,8 @@ def _agreed(
     if different.any():
         row = int(np.flatnonzero(different)[0])
         raise PanelError(
-            f"{where.file}: {column} differs between rows that share it: {values[row]!r} and "
-            f"{agreed[index[row]]!r} at {where.row(row)}",
+            f"{where.file}: {column} differs between rows that share it: {float(values[row])} and "
+            f"{float(agreed[index[row]])} at {where.row(row)}",
             remedy=f"{column} belongs to the market, not to a model: write one value for all",
         )
     return agreed
@@ -304,8 +304,8 @@ def _check_signs(where: _Where, column: str, values: FloatArray, kind: PanelKind
         row = int(bad[0])
         side = "negative: a lower quantile of the return" if wanted < 0 else "positive: a decimal"
         raise PanelError(
-            f"{where.file}: {column} {values[row]!r} at {where.row(row)}; {kind.value} forecasts "
-            f"are {side}",
+            f"{where.file}: {column} {float(values[row])} at {where.row(row)}; forecasts of kind "
+            f"{kind.value} are {side}",
             remedy="turn the sign of losses (VaR 3 % is -0.03); leave a failed forecast empty",
         )
 
@@ -314,7 +314,7 @@ def _check_scale(where: _Where, scale: FloatArray) -> None:
     bad = np.flatnonzero(scale <= 0)
     if len(bad):
         raise PanelError(
-            f"{where.file}: scale {scale[int(bad[0])]!r} at {where.row(int(bad[0]))}",
+            f"{where.file}: scale {float(scale[int(bad[0])])} at {where.row(int(bad[0]))}",
             remedy="scale divides the deviation: give the market's own move, more than 0",
         )
 

@@ -98,13 +98,16 @@ def rank_remedies(
 ) -> tuple[Remedy, ...]:
     """Declared components that significantly move together, by independent models won.
 
+    Components that (nearly) everybody uses are left out: with nobody to compare with, their effect
+    cannot be told from a blind spot of the benchmark.
+
     The counterfactual takes each component's estimated excess correlation off the pairs that share
     it (never below zero): a first-order answer that ignores what replaces it.
     """
     before = float(effective_number(_excess(result.correlation), result.models))
     remedies = []
     for contrast in result.components:
-        if contrast.p_adjusted > alpha or contrast.estimate <= 0:
+        if contrast.p_adjusted > alpha or contrast.estimate <= 0 or not contrast.identified:
             continue
         rows = [panel.models.index(m) for m in contrast.group.members]
         changed = result.correlation.copy()
@@ -120,7 +123,8 @@ def rank_remedies(
                 exposure_usd=float(panel.exposure_usd[rows].sum()),
             )
         )
-    return tuple(sorted(remedies, key=lambda r: -r.gain))
+    # What can be told apart from everything else comes first.
+    return tuple(sorted(remedies, key=lambda r: (bool(r.contrast.confounded_with), -r.gain)))
 
 
 def _excess(correlation: FloatArray) -> float:

@@ -141,6 +141,7 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
 
 def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
     remedies = rank_remedies(analysis.panel, c2)
+    everybody = _shared_by_everybody(analysis, c2)
     if not remedies:
         if c2.components and c2.rejects:
             sentence = (
@@ -149,15 +150,18 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
                 + "; ".join(c.group.name for c in c2.found[:2])
                 + "."
             )
-            return [Finding("remedy", analysis.panel.name, Severity.ALERT, sentence)]
-        return []
+            return [Finding("remedy", analysis.panel.name, Severity.ALERT, sentence), *everybody]
+        return everybody
     first = remedies[0]
     members = ", ".join(first.contrast.group.members)
+    doubt = ""
+    if first.contrast.confounded_with:
+        doubt = f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
     sentence = (
         f"Take apart first: {first.contrast.group.name} (used by {members}). Pairs that share it "
         f"move together {first.contrast.estimate:+.2f} more than their members do with others "
         f"(adjusted p = {first.contrast.p_adjusted:.2g}); without that the effective number would "
-        f"be {first.effective_number_after:.1f}."
+        f"be {first.effective_number_after:.1f}.{doubt}"
     )
     return [
         Finding(
@@ -171,8 +175,24 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
                 "effective_number_after": first.effective_number_after,
                 "exposure_usd": first.exposure_usd,
             },
-        )
+        ),
+        *everybody,
     ]
+
+
+def _shared_by_everybody(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
+    """What all models have in common cannot be compared with anybody; say so."""
+    wide = [c for c in c2.components if not c.identified and c.p_adjusted <= 0.05]
+    if not wide or not c2.benchmarked:
+        return []
+    sentence = (
+        f"All models deviate together from the benchmark (mean correlation {wide[0].estimate:.2f}, "
+        f"adjusted p = {wide[0].p_adjusted:.2g}). Candidates are what all of them declare "
+        f"({'; '.join(c.group.name for c in wide)}), whatever all of them leave out, and a blind "
+        "spot of the benchmark: these cannot be told apart inside this population."
+    )
+    numbers = {"mean_correlation": wide[0].estimate, "p_adjusted": wide[0].p_adjusted}
+    return [Finding("C2", analysis.panel.name, Severity.NOTE, sentence, numbers)]
 
 
 def _cofailure(name: str, c3: CoFailureResult) -> list[Finding]:
@@ -250,13 +270,17 @@ def _graph(analysis: PanelAnalysis) -> list[Finding]:
 
 def _dispersion(name: str, c6: DispersionResult, models: int) -> Finding:
     ratio, quartile, spread = c6.risk_ratio, c6.interquartile_dispersion, c6.cont_range
+    best = f"Outcomes single out {c6.equally_good[0]} as better than all the others."
+    if len(c6.equally_good) > 1:
+        best = (
+            f"Among the {len(c6.equally_good)} of {models} that outcomes cannot tell from the "
+            f"best, the range is {_percent(spread.value)} of the figure itself."
+        )
     sentence = (
         f"The models' figures differ by a factor of {ratio.value:.2f} on average (largest over "
         f"smallest; {ratio.low:.2f} to {ratio.high:.2f}); interquartile dispersion "
-        f"{quartile.value:.2f} (EBA benchmarking of banks' VaR: .14 to .27 in 2020-2024). Among "
-        f"the {len(c6.equally_good)} of {models} that outcomes cannot tell from the best, the range is "
-        f"{_percent(spread.value)} of the figure itself. Agreement is not safety: models agree "
-        "also because they share a history."
+        f"{quartile.value:.2f} (EBA benchmarking of banks' VaR: .14 to .27 in 2020-2024). {best} "
+        "Agreement is not safety: models agree also because they share a history."
     )
     return Finding(
         "C6",

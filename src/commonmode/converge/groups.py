@@ -48,6 +48,12 @@ class GroupContrast:
     standard_error, t : float
     p_single, p_adjusted : float
         One-sided; adjusted for all groups looked at together.
+    identified : bool
+        False when (nearly) everybody is in the group: there is nobody to compare with, the estimate
+        is the group's mean, and a blind spot of the benchmark would look the same.
+    confounded_with : tuple of str
+        Other groups whose contrast is the same by algebra (a group and its complement): no data
+        can tell them apart.
     """
 
     group: Group
@@ -56,6 +62,8 @@ class GroupContrast:
     t: float
     p_single: float
     p_adjusted: float
+    identified: bool = True
+    confounded_with: tuple[str, ...] = ()
 
 
 def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[Group, ...]:
@@ -112,7 +120,9 @@ def contrast_groups(
     """
     if not groups:
         return (), None
-    weights = contrast_weights(membership(groups, models))
+    members = membership(groups, models)
+    weights = contrast_weights(members)
+    alike = _same_contrast(weights, groups)
     test = sign_flip_max_test(contributions @ weights.T, flips=flips, alpha=alpha, rng=rng)
     order = np.argsort(-test.t, kind="stable")
     contrasts = tuple(
@@ -123,7 +133,21 @@ def contrast_groups(
             t=float(test.t[g]),
             p_single=float(test.p_single[g]),
             p_adjusted=float(test.p_adjusted[g]),
+            identified=int(members[g].sum()) < len(models) - 1,
+            confounded_with=alike[g],
         )
         for g in order
     )
     return contrasts, test
+
+
+def _same_contrast(weights: FloatArray, groups: Sequence[Group]) -> list[tuple[str, ...]]:
+    """Names of the other groups with the same weights, per group."""
+    keys = [row.round(9).tobytes() for row in weights + 0.0]
+    names: dict[bytes, list[str]] = {}
+    for key, group in zip(keys, groups, strict=True):
+        names.setdefault(key, []).append(group.name)
+    return [
+        tuple(name for name in names[key] if name != group.name)
+        for key, group in zip(keys, groups, strict=True)
+    ]

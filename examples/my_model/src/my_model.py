@@ -21,6 +21,8 @@ from commonmode.register.model import FittedRisk, Requirements, RiskForecast
 
 __all__ = ["FittedParkinsonEwma", "ParkinsonEwma"]
 
+DEFAULT_ID = ModelId("parkinson-ewma")
+
 
 def parkinson_variance(history: History) -> FloatArray:
     """Variance of each bar from its range, shape (T,); NaN where a price is missing."""
@@ -70,17 +72,12 @@ class ParkinsonEwma:
     decay : float
     window : int
         Bars; the returns' own variance over it fixes the level.
-    name : str
+    id : ModelId
     """
 
     decay: float = 0.95
     window: int = 500
-    name: str = "parkinson-ewma"
-
-    @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        return ModelId(self.name)
+    id: ModelId = DEFAULT_ID
 
     @property
     def requires(self) -> Requirements:

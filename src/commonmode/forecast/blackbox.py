@@ -110,20 +110,15 @@ class BlackBox:
 
     Parameters
     ----------
-    name : str
+    id : ModelId
     recorded : sequence of RecordedForecasts
     declared : Card, optional
         What its owner declares about it; an empty card otherwise.
     """
 
-    name: str
+    id: ModelId
     recorded: Sequence[RecordedForecasts]
     declared: Card | None = field(default=None)
-
-    @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        return ModelId(self.name)
 
     @property
     def requires(self) -> Requirements:
@@ -144,7 +139,7 @@ class BlackBox:
             known = ", ".join(sorted({r.instrument for r in self.recorded})) or "nothing"
             return Failure(
                 FailureReason.MISSING_DATA,
-                f"{self.name} holds no forecasts of {history.instrument}",
+                f"{self.id} holds no forecasts of {history.instrument}",
                 f"its file covers: {known}",
             )
         return Success(FittedBlackBox(mine))

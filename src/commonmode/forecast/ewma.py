@@ -19,7 +19,13 @@ from commonmode.core.arrays import FloatArray, IntArray, frozen
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Success
-from commonmode.forecast.parts import SCIPY_CODE, SPOT_CLOSE, risk_card, window_name
+from commonmode.forecast.parts import (
+    NAMED_BY_SETTINGS,
+    SCIPY_CODE,
+    SPOT_CLOSE,
+    risk_card,
+    window_name,
+)
 from commonmode.forecast.returns import returns_since, too_short
 from commonmode.forecast.tails import empirical_tail, normal_tail
 from commonmode.market.history import History
@@ -103,7 +109,10 @@ class Ewma:
         Bars; the filter starts at its beginning, residuals are taken from it.
     refit_every : int
         Bars between refreshes of the starting variance and of the residuals.
-    data, name : str
+    data, owner, purpose : str
+        For the card.
+    id : ModelId
+        Made from the settings if empty.
     """
 
     decay: float = 0.97
@@ -111,7 +120,9 @@ class Ewma:
     window: int = 500
     refit_every: int = 24
     data: str = SPOT_CLOSE
-    name: str = ""
+    owner: str = ""
+    purpose: str = ""
+    id: ModelId = NAMED_BY_SETTINGS
 
     def __post_init__(self) -> None:
         """Check the decay and the window."""
@@ -129,17 +140,14 @@ class Ewma:
                 f"EWMA window of {self.window} bars is shorter than its burn-in {self.burn_in}",
                 remedy="use a longer window or a smaller decay",
             )
+        if not self.id:
+            shape = "" if self.innovations == "normal" else "-empirical"
+            object.__setattr__(self, "id", ModelId(f"ewma-{self.decay:g}{shape}"))
 
     @property
     def burn_in(self) -> int:
         """Bars after which the start carries a weight below 5 percent."""
         return int(np.ceil(np.log(0.05) / np.log(self.decay)))
-
-    @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        shape = "" if self.innovations == "normal" else "-empirical"
-        return ModelId(self.name or f"ewma-{self.decay:g}{shape}")
 
     @property
     def requires(self) -> Requirements:
@@ -152,7 +160,9 @@ class Ewma:
         normal = self.innovations == "normal"
         return risk_card(
             self.id,
-            purpose="Volatility, VaR and ES by exponentially weighted moving average",
+            purpose=self.purpose
+            or "Volatility, VaR and ES by exponentially weighted moving average",
+            owner=self.owner,
             data=(self.data,),
             assumption=(
                 "normal innovations" if normal else "standardised residuals iid in window",

@@ -17,7 +17,7 @@ from commonmode.core.random import stream
 from commonmode.core.result import Failure, Success
 from commonmode.forecast.garch import FittedGarch, Garch, garch_parts
 from commonmode.forecast.garch_filter import GarchParameters, garch_variance
-from commonmode.forecast.parts import SPOT_CLOSE, risk_card
+from commonmode.forecast.parts import NAMED_BY_SETTINGS, SPOT_CLOSE, risk_card
 from commonmode.forecast.returns import returns_since
 from commonmode.forecast.tails import Tail, empirical_tail
 from commonmode.market.history import History
@@ -130,7 +130,10 @@ class FilteredHistoricalSimulation:
     paths : int
         Simulated paths per origin for horizons over one bar.
     seed : int
-    data, name : str
+    data, owner, purpose : str
+        For the card.
+    id : ModelId
+        Made from the settings if empty.
     """
 
     asymmetric: bool = False
@@ -139,7 +142,9 @@ class FilteredHistoricalSimulation:
     paths: int = 5000
     seed: int = 0
     data: str = SPOT_CLOSE
-    name: str = ""
+    owner: str = ""
+    purpose: str = ""
+    id: ModelId = NAMED_BY_SETTINGS
 
     def __post_init__(self) -> None:
         """Check the number of paths and, through the filter, the window."""
@@ -149,6 +154,8 @@ class FilteredHistoricalSimulation:
                 remedy="use at least 100, better a few thousand",
             )
         self._filter()
+        if not self.id:
+            object.__setattr__(self, "id", ModelId("fhs-gjr" if self.asymmetric else "fhs-garch"))
 
     def _filter(self) -> Garch:
         # The same quasi-maximum-likelihood fit as the model "garch", start values included: it is
@@ -162,11 +169,6 @@ class FilteredHistoricalSimulation:
         )
 
     @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        return ModelId(self.name or ("fhs-gjr" if self.asymmetric else "fhs-garch"))
-
-    @property
     def requires(self) -> Requirements:
         """Closing prices over the window."""
         return Requirements(("close",), self.window, self.refit_every)
@@ -177,7 +179,8 @@ class FilteredHistoricalSimulation:
         parts = garch_parts(self.asymmetric, "normal", self.window)
         return risk_card(
             self.id,
-            purpose="Volatility, VaR and ES by filtered historical simulation",
+            purpose=self.purpose or "Volatility, VaR and ES by filtered historical simulation",
+            owner=self.owner,
             data=(self.data,),
             assumption=[*parts["assumption"], "standardised residuals iid in window"],
             technique=[*parts["technique"], "empirical quantile of standardised residuals"],

@@ -12,7 +12,13 @@ from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.forecast.garch_filter import garch_variance, total_variance
 from commonmode.forecast.garch_fit import GarchEstimate, Innovations, estimate_garch
-from commonmode.forecast.parts import SCIPY_CODE, SPOT_CLOSE, risk_card, window_name
+from commonmode.forecast.parts import (
+    NAMED_BY_SETTINGS,
+    SCIPY_CODE,
+    SPOT_CLOSE,
+    risk_card,
+    window_name,
+)
 from commonmode.forecast.returns import returns_since, too_short
 from commonmode.forecast.tails import student_tail
 from commonmode.market.history import History
@@ -81,7 +87,10 @@ class Garch:
         Bars of each fit, at least 500.
     refit_every : int
         Bars between fits.
-    data, name : str
+    data, owner, purpose : str
+        For the card.
+    id : ModelId
+        Made from the settings if empty.
     """
 
     asymmetric: bool = False
@@ -89,7 +98,9 @@ class Garch:
     window: int = 2000
     refit_every: int = 24
     data: str = SPOT_CLOSE
-    name: str = ""
+    owner: str = ""
+    purpose: str = ""
+    id: ModelId = NAMED_BY_SETTINGS
 
     def __post_init__(self) -> None:
         """Check the window and the distribution."""
@@ -101,12 +112,10 @@ class Garch:
             raise ConfigurationError(
                 f"GARCH innovations {self.innovations!r}", remedy="use 'normal' or 'student'"
             )
-
-    @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        letter = "t" if self.innovations == "student" else "n"
-        return ModelId(self.name or f"{'gjr-garch' if self.asymmetric else 'garch'}-{letter}")
+        if not self.id:
+            kind = "gjr-garch" if self.asymmetric else "garch"
+            letter = "t" if self.innovations == "student" else "n"
+            object.__setattr__(self, "id", ModelId(f"{kind}-{letter}"))
 
     @property
     def requires(self) -> Requirements:
@@ -119,10 +128,10 @@ class Garch:
         parts = garch_parts(self.asymmetric, self.innovations, self.window)
         shape = "normal innovations" if self.innovations == "normal" else "Student t innovations"
         parts["assumption"].append(shape)
-        purpose = "Volatility, VaR and ES by a conditional variance model"
         return risk_card(
             self.id,
-            purpose=purpose,
+            purpose=self.purpose or "Volatility, VaR and ES by a conditional variance model",
+            owner=self.owner,
             data=(self.data,),
             assumption=parts["assumption"],
             technique=parts["technique"],

@@ -15,7 +15,13 @@ from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
-from commonmode.forecast.parts import NUMPY_CODE, SPOT_CLOSE, risk_card, window_name
+from commonmode.forecast.parts import (
+    NAMED_BY_SETTINGS,
+    NUMPY_CODE,
+    SPOT_CLOSE,
+    risk_card,
+    window_name,
+)
 from commonmode.forecast.returns import horizon_returns, too_short
 from commonmode.market.history import History
 from commonmode.register.cards import Card
@@ -93,16 +99,18 @@ class HistoricalSimulation:
         Bars.
     refit_every : int
         Bars handed over at a time; it does not change the forecasts, the window rolls anyway.
-    data : str
-        Name of the data on the card.
-    name : str
-        Id of the model; made from the window if empty.
+    data, owner, purpose : str
+        For the card.
+    id : ModelId
+        Made from the settings if empty.
     """
 
     window: int = 500
     refit_every: int = 24
     data: str = SPOT_CLOSE
-    name: str = ""
+    owner: str = ""
+    purpose: str = ""
+    id: ModelId = NAMED_BY_SETTINGS
 
     def __post_init__(self) -> None:
         """Check the window."""
@@ -111,11 +119,8 @@ class HistoricalSimulation:
                 f"historical simulation over {self.window} bars",
                 remedy="use a window of at least 2 bars, usually 250 or more",
             )
-
-    @property
-    def id(self) -> ModelId:
-        """Unique name."""
-        return ModelId(self.name or f"hs-{self.window}h")
+        if not self.id:
+            object.__setattr__(self, "id", ModelId(f"hs-{self.window}h"))
 
     @property
     def requires(self) -> Requirements:
@@ -127,7 +132,8 @@ class HistoricalSimulation:
         """What it is made of."""
         return risk_card(
             self.id,
-            purpose="Volatility, VaR and ES by historical simulation",
+            purpose=self.purpose or "Volatility, VaR and ES by historical simulation",
+            owner=self.owner,
             data=(self.data,),
             assumption=("returns iid in window",),
             technique=("empirical quantile of returns",),

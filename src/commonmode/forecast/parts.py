@@ -10,7 +10,17 @@ from collections.abc import Iterable
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, ComponentUse, Layer, ModelFamily
 
-__all__ = ["NUMPY_CODE", "SCIPY_CODE", "SPOT_CLOSE", "risk_card", "window_name"]
+__all__ = [
+    "NAMED_BY_SETTINGS",
+    "NUMPY_CODE",
+    "SCIPY_CODE",
+    "SPOT_CLOSE",
+    "risk_card",
+    "window_name",
+]
+
+#: An id that the model replaces by one made from its settings.
+NAMED_BY_SETTINGS = ModelId("")
 
 SPOT_CLOSE = "binance spot hourly close"
 NUMPY_CODE = "commonmode forecast (numpy)"
@@ -34,7 +44,7 @@ def risk_card(
     calibration: Parts = (),
     vendor: Parts = (),
     code: Parts = (),
-    owner: str = "commonmode built-in",
+    owner: str = "",
 ) -> Card:
     """The card of a risk model from the names of its parts, one argument per layer.
 
@@ -61,7 +71,7 @@ def risk_card(
     return Card(
         model=model,
         family=ModelFamily.RISK,
-        owner=owner,
+        owner=owner or "commonmode built-in",
         purpose=purpose,
         components=tuple(uses),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonmode.core.ids import InstrumentId
+from commonmode.core.ids import InstrumentId, ModelId
 from commonmode.forecast import (
     BlackBox,
     Ewma,
@@ -69,7 +69,7 @@ MODELS = (
     Garch(window=500, refit_every=120),
     Garch(window=500, refit_every=120, asymmetric=True, innovations="student"),
     FilteredHistoricalSimulation(window=500, refit_every=120, paths=200),
-    BlackBox(name="theirs", recorded=[BOX]),
+    BlackBox(id=ModelId("theirs"), recorded=[BOX]),
 )
 TASKS = (
     ForecastTask(1, 0.025, np.arange(FIRST, N - 1)),

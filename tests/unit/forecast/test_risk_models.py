@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commonmode.core.errors import ConfigurationError, DataError, ModelError
-from commonmode.core.ids import InstrumentId
+from commonmode.core.ids import InstrumentId, ModelId
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.forecast import (
     RISK_MODELS,
@@ -114,7 +114,7 @@ def test_cards_say_what_is_shared() -> None:
 def test_type_names_build_models() -> None:
     assert RISK_MODELS["gjr-garch"]().id == "gjr-garch-t"
     assert RISK_MODELS["historical-simulation"](window=300).requires.window == 300
-    assert RISK_MODELS["ewma"](name="mine").card.model == "mine"
+    assert RISK_MODELS["ewma"](id="mine").card.model == "mine"
 
 
 def recorded(horizon: int = 1) -> RecordedForecasts:
@@ -125,7 +125,7 @@ def recorded(horizon: int = 1) -> RecordedForecasts:
 
 
 def test_black_box_answers_what_it_recorded_and_nothing_else() -> None:
-    box = BlackBox(name="theirs", recorded=[recorded()])
+    box = BlackBox(id=ModelId("theirs"), recorded=[recorded()])
     history = history_of(np.full(6, 5.0))
     fit = box.calibrate(history)
     assert isinstance(fit, Success)
@@ -138,7 +138,7 @@ def test_black_box_answers_what_it_recorded_and_nothing_else() -> None:
 
 
 def test_black_box_of_another_instrument_fails() -> None:
-    box = BlackBox(name="theirs", recorded=[])
+    box = BlackBox(id=ModelId("theirs"), recorded=[])
     result = box.calibrate(history_of(np.full(6, 5.0)))
     assert isinstance(result, Failure)
     assert "nothing" in result.remedy

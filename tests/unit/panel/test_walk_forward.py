@@ -211,7 +211,7 @@ def test_black_box_enters_a_panel_with_its_holes() -> None:
     times = HISTORY.times_ms[FIRST : FIRST + 200 : 2]
     recorded = RecordedForecasts(HISTORY.instrument, 1, 0.025, times, np.full(100, -0.01))
     panel = build_risk_panel(
-        {"BTC": HISTORY}, [BlackBox(name="theirs", recorded=[recorded])], train=FIRST
+        {"BTC": HISTORY}, [BlackBox(id=ModelId("theirs"), recorded=[recorded])], train=FIRST
     )
     assert np.isfinite(panel.forecast[:, 0, 0]).sum() == 100
     assert sum(f.count for f in panel.failures) == panel.shape[0] - 100

@@ -109,8 +109,8 @@ def build_risk_panels(
 
     The outcome is the log return over the horizon (NaN over a gap of the market). The scale is the
     market's own: realised volatility of the week before by ranges, times the root of the horizon.
-    State columns: ``log_rv`` and ``log_rv_week`` (log of the realised volatility per bar over the
-    last day and week), ``day_of_week`` (0 Monday) and, unless the outcome covers whole days,
+    State columns: ``log_rv`` (log of the realised volatility per bar over the last day; that of the
+    week is the scale), ``day_of_week`` (0 Monday) and, unless the outcome covers whole days,
     ``hour_of_day`` (UTC, of the origin).
 
     Parameters
@@ -243,7 +243,7 @@ def _assemble(
         week = _trailing_vol(variance, _WEEK_MS // history.step_ms)
         day = _trailing_vol(variance, max(_DAY_MS // history.step_ms, 1))
         scale.append((week * np.sqrt(spec.horizon))[at])
-        states.append(_state(times, day[at], week[at], spec.horizon * history.step_ms))
+        states.append(_state(times, day[at], spec.horizon * history.step_ms))
         first = int(np.searchsorted(history.times_ms, first_ms))
         for half, columns in halves.items():
             quantile = range_benchmark(
@@ -295,12 +295,9 @@ def _trailing_vol(variance: FloatArray, bars: int) -> FloatArray:
     return np.asarray(vol)
 
 
-def _state(
-    times: IntArray, day: FloatArray, week: FloatArray, horizon_ms: int
-) -> dict[str, FloatArray]:
+def _state(times: IntArray, day: FloatArray, horizon_ms: int) -> dict[str, FloatArray]:
     state = {
         "log_rv": np.log(day),
-        "log_rv_week": np.log(week),
         "day_of_week": ((times - _MONDAY_MS) // _DAY_MS % 7).astype(np.float64),
     }
     if horizon_ms % _DAY_MS:

@@ -1,0 +1,1 @@
+"""Studies: TOML in, pipeline run, evidence and results out."""

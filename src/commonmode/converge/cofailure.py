@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
-from commonmode.converge.comovement import POWER_QUANTILE, usable_rows
+from commonmode.converge.comovement import POWER, benchmark_noise_ratio, block_plan, usable_rows
 from commonmode.converge.groups import Group, GroupContrast, contrast_groups
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
@@ -22,6 +23,7 @@ from commonmode.stats.blocks import (
 )
 from commonmode.stats.cofailure import AlphaFactors, alpha_factors
 from commonmode.stats.comovement import pair_block_sums
+from commonmode.stats.detectable import detectable_cofailure, detectable_effect
 from commonmode.stats.logistic import cross_fitted_probability
 from commonmode.stats.signflip import sign_flip_test
 
@@ -121,6 +123,21 @@ def _pair_sum(values: FloatArray) -> FloatArray:
     return np.asarray((total**2 - (values**2).sum(axis=1)) / 2.0)
 
 
+def _memory_and_noise(panel: ErrorPanel, rows: BoolArray) -> tuple[float, float]:
+    """Autocorrelation time of deviation products, in rows, and benchmark noise over deviation.
+
+    Failures are rare and look independent in time, but what makes two models fail together lasts as
+    long as their deviations do: blocks cut by the failures alone are too short. Without benchmarks
+    1 and 0.
+    """
+    if panel.benchmark_a is None or panel.benchmark_b is None:
+        return 1.0, 0.0
+    x, y = panel.deviation(panel.benchmark_a), panel.deviation(panel.benchmark_b)
+    tau, _ = block_plan(x, y, rows, 1)
+    noise = benchmark_noise_ratio(x, y, rows)
+    return tau, noise if np.isfinite(noise) else 0.0
+
+
 class ConditionalCoFailure:
     """C3 estimator.
 
@@ -200,7 +217,8 @@ class ConditionalCoFailure:
         t = len(panel.times_ms)
         joint = np.stack([_pair_sum(failed[:, k].astype(float)) for k in range(failed.shape[1])], 1)
         constant = self._constant_rate(failed, rows)
-        tau = integrated_autocorrelation_time(joint.sum(axis=1))
+        memory, noise = _memory_and_noise(panel, rows)
+        tau = max(integrated_autocorrelation_time(joint.sum(axis=1)), memory)
         count = min(choose_block_count(t, tau), max(t // max(self.minimum_block_rows, 1), 1))
         edges = block_edges(t, count)
         pair_failures = float(joint.sum())
@@ -236,7 +254,7 @@ class ConditionalCoFailure:
             "wide_a": a + _WIDE * (a - b),
             "wide_b": b + _WIDE * (b - a),
         }
-        pairs, expected = self._by_noise_level(panel, levels, failed, rows, edges)
+        pairs, expected, likelihood = self._by_noise_level(panel, levels, failed, rows, edges)
         # Pair residual products per block, each level scaled by its own expected co-failures.
         scaled = {name: pairs[name] / expected[name].sum() for name in pairs}
         quadratic = sum(weight * scaled[name] for name, weight in _QUADRATIC.items())
@@ -250,6 +268,7 @@ class ConditionalCoFailure:
         spread = contributions - contributions.mean()
         error = float(np.sqrt((spread**2).sum() * count / (count - 1)))
         half = 1.96 * error + allowance
+        need = detectable_effect(float(ndtri(1.0 - self.alpha)), count, power=POWER)
         components, _ = contrast_groups(
             np.asarray(quadratic),
             groups,
@@ -265,7 +284,9 @@ class ConditionalCoFailure:
             rejects=test.p_value <= self.alpha,
             extrapolation_allowance=allowance,
             uncorrected_ratio=1.0 + float(scaled["mean"].sum()),
-            minimum_detectable_ratio=1.0 + allowance + (1.645 + POWER_QUANTILE) * error,
+            minimum_detectable_ratio=detectable_cofailure(
+                likelihood, len(panel.models), error, need, noise=noise**2, allowance=allowance
+            ),
             split=self._split(
                 contributions,
                 block_sums(joint.sum(axis=1), edges),
@@ -292,14 +313,18 @@ class ConditionalCoFailure:
         failed: BoolArray,
         rows: BoolArray,
         edges: IntArray,
-    ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """Residual products (B, P) and expected co-failures (K,) at each benchmark noise level."""
+    ) -> tuple[dict[str, FloatArray], dict[str, FloatArray], FloatArray]:
+        """Residual products (B, P) and expected co-failures (K,) at each benchmark noise level.
+
+        Last, the models' mean failure probability of every row and target at the mean benchmark.
+        """
         loss = panel.outcome < 0
         with np.errstate(divide="ignore"):
             size = np.where(loss, np.log(np.where(loss, -panel.outcome, 1.0)), -np.inf)
         state = list(panel.state.values())
         pairs: dict[str, FloatArray] = {}
         expected: dict[str, FloatArray] = {}
+        likelihood: list[FloatArray] = []
         for name, benchmark in levels.items():
             products, totals = [], []
             for k in range(rows.shape[1]):
@@ -318,9 +343,11 @@ class ConditionalCoFailure:
                 residual = failed[:, k] - probability
                 products.append(pair_block_sums(residual, residual, edges))
                 totals.append(float(_pair_sum(probability).sum()))
+                if name == "mean":
+                    likelihood.append(probability.mean(axis=1))
             pairs[name] = np.sum(products, axis=0)
             expected[name] = np.array(totals)
-        return pairs, expected
+        return pairs, expected, np.concatenate(likelihood)
 
     def _split(
         self,

@@ -19,16 +19,24 @@ from commonmode.stats.blocks import (
 )
 from commonmode.stats.comovement import (
     block_correlation,
+    contrast_weights,
     cross_moment_blocks,
     debiased_excess,
     effective_number,
     excess_interval,
 )
+from commonmode.stats.detectable import detectable_correlation, detectable_effect
 from commonmode.stats.signflip import MaxTest
 
-__all__ = ["EffectiveNumber", "EffectiveNumberResult", "block_plan", "usable_rows"]
+__all__ = [
+    "EffectiveNumber",
+    "EffectiveNumberResult",
+    "benchmark_noise_ratio",
+    "block_plan",
+    "usable_rows",
+]
 
-POWER_QUANTILE = 0.8416212335729143  # normal quantile of 80 % power
+POWER = 0.8  # at which minimum detectable effects are stated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +76,7 @@ class EffectiveNumberResult:
         forecast's own units (quantiles).
     minimum_detectable_share : float
         Part of the deviation variance that a component of three models must carry to be found with
-        80 % probability.
+        80 % probability; 1 where not even models that are one and the same would be.
     minimum_detectable_common : float
         The same for a component shared by everybody.
     found : tuple of GroupContrast
@@ -238,9 +246,12 @@ class EffectiveNumber:
                 moments, draws=self.draws, rng=stream(self.rng, "C2", "interval")
             )
             interval = float(effective_number(high, n)), float(effective_number(low, n))
-        share, common = _minimum_detectable(contrasts, test, n)
         number = float(effective_number(debiased_excess(block), n))
-        single, noise = _single_benchmark(panel, x, y, rows, edges)
+        single, noise = _single_benchmark(x, rows, edges), benchmark_noise_ratio(x, y, rows)
+        share, common = (
+            _minimum_detectable(contrasts, test, size, n, len(edges) - 1, noise)
+            for size in (min(3, n), n)
+        )
         self.result_ = EffectiveNumberResult(
             models=n,
             rows=int(rows.any(axis=1).sum()),
@@ -276,22 +287,33 @@ def _deviations(panel: ErrorPanel) -> tuple[FloatArray, FloatArray, bool]:
     return centred, centred, False
 
 
-def _single_benchmark(
-    panel: ErrorPanel, x: FloatArray, y: FloatArray, rows: BoolArray, edges: IntArray
-) -> tuple[float, float]:
-    """Effective number with one noisy benchmark, and benchmark noise over model deviation."""
+def _single_benchmark(x: FloatArray, rows: BoolArray, edges: IntArray) -> float:
+    """Effective number with one noisy benchmark."""
     moments = np.stack(
         [cross_moment_blocks(x[:, k], x[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])]
     )
-    number = float(effective_number(debiased_excess(block_correlation(moments)), x.shape[2]))
+    return float(effective_number(debiased_excess(block_correlation(moments)), x.shape[2]))
+
+
+def benchmark_noise_ratio(x: FloatArray, y: FloatArray, rows: BoolArray) -> float:
+    """Benchmark noise sd over the median model's deviation sd; the median over targets.
+
+    Parameters
+    ----------
+    x, y : float64, shape (T, K, N)
+        Deviations from the two benchmarks.
+    rows : bool, shape (T, K)
+    """
     ratios = []
     for k in range(x.shape[1]):
-        gap = (x - y)[rows[:, k], k, 0]
-        cross = cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]).sum(axis=0)
-        own = np.sqrt(np.clip(np.median(np.diag(cross)), 0.0, None))
-        noise = float(gap.std()) / np.sqrt(2.0)
+        use = rows[:, k]
+        noise = float((x - y)[use, k, 0].std()) / np.sqrt(2.0)
+        cross = ((x[use, k] - x[use, k].mean(axis=0)) * (y[use, k] - y[use, k].mean(axis=0))).mean(
+            axis=0
+        )
+        own = np.sqrt(np.clip(np.median(cross), 0.0, None))
         ratios.append(noise / own if own > 0 else np.inf if noise > 0 else 0.0)
-    return number, float(np.median(ratios))
+    return float(np.median(ratios))
 
 
 def _ambiguity_share(panel: ErrorPanel, rows: BoolArray) -> float | None:
@@ -305,14 +327,22 @@ def _ambiguity_share(panel: ErrorPanel, rows: BoolArray) -> float | None:
 
 
 def _minimum_detectable(
-    contrasts: Sequence[GroupContrast], test: MaxTest | None, models: int
-) -> tuple[float, float]:
-    """Correlations of three models, and of everybody, that the test finds with 80 % power."""
-    if test is None:
-        return float("nan"), float("nan")
-    need = test.critical + POWER_QUANTILE
-    small = [c.standard_error for c in contrasts if len(c.group.members) == min(3, models)]
-    whole = [c.standard_error for c in contrasts if len(c.group.members) == models]
-    share = need * float(np.median(small)) if small else float("nan")
-    common = need * whole[0] if whole else float("nan")
-    return share, common
+    contrasts: Sequence[GroupContrast],
+    test: MaxTest | None,
+    size: int,
+    models: int,
+    blocks: int,
+    noise_ratio: float,
+) -> float:
+    """Correlation within a group of ``size`` models that the test finds with 80 % power."""
+    errors = [c.standard_error for c in contrasts if len(c.group.members) == size]
+    if test is None or not errors:
+        return float("nan")
+    members = np.arange(models) < size
+    return detectable_correlation(
+        contrast_weights(members[None])[0],
+        members,
+        float(np.median(errors)),
+        detectable_effect(test.critical, blocks, power=POWER),
+        noise=noise_ratio**2 if np.isfinite(noise_ratio) else 0.0,
+    )

@@ -1,0 +1,204 @@
+"""A study on one terminal screen: five answers, a row per panel, where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from commonmode.app.report.words import (
+    clean,
+    estimate,
+    interval,
+    number,
+    p_value,
+    percent,
+)
+
+__all__ = ["SCREEN_LINES", "render_terminal"]
+
+SCREEN_LINES = 40
+_WIDE = 96  # columns the table needs; narrower terminals get a paragraph per panel
+_PANELS = 6
+_INDENT = 3
+_COLUMNS = (
+    "panel",
+    "models",
+    "count as (95%)",
+    "p",
+    "fail together (95%)",
+    "joint failures",
+    "visible from",
+)
+_HOW_TO_READ = (
+    "count as: independent models with the same diversity; p: how likely this much agreement is "
+    "among independent models. fail together: joint failures over those of independent models in "
+    "the same market. joint failures: due to market / shared design / chance. visible from: "
+    "smallest part shared by 3 models, and smallest failure ratio, found with 80% probability."
+)
+
+
+def render_terminal(
+    results: Mapping[str, Any], console: Console, *, report: Path | None = None
+) -> None:
+    """Print the study so that a fresh reader can answer the five questions.
+
+    At most ``SCREEN_LINES`` lines where the console has 100 columns or more; answers too long for
+    that are cut with a pointer to the report.
+
+    Parameters
+    ----------
+    results : mapping
+        As published in ``schema/results.schema.json``.
+    console : rich.console.Console
+    report : Path, optional
+        Where report.html was written.
+    """
+    study = results["study"]
+    wide = console.width >= _WIDE
+    head = [
+        Text(clean(study["data_line"]), style="bold"),
+        Text(f"{clean(study['title'])} (seed {study['seed']}, commonmode {study['version']})"),
+        Text(""),
+    ]
+    panels = results["panels"][:_PANELS]
+    hidden = len(results["panels"]) - len(panels)
+    tail: list[Text] = []
+    if panels and wide:
+        tail.append(Text(_HOW_TO_READ, style="dim"))
+    if hidden:
+        tail.append(Text(f"{hidden} more panels are in the report"))
+    tail += _caveats(results)
+    where = str(report) if report is not None else "the --out folder: report.html"
+    tail.append(Text.assemble("Full report: ", (clean(where), "bold")))
+    if study["source"] == "laboratory":
+        tail.append(Text("Simulated market: says that the method works, nothing about real ones."))
+    body = _table(panels) if wide else None
+    paragraphs = [] if wide else [_paragraph(panel) for panel in panels]
+    used = sum(_lines(text, console) for text in (*head, *paragraphs, *tail))
+    used += len(panels) + 3 if wide and panels else 1
+    room = SCREEN_LINES - used if console.width >= 100 else 10**6
+
+    for text in head:
+        console.print(text)
+    for question, answer in _answers(results, console, room):
+        console.print(question)
+        console.print(Padding(answer, (0, 0, 0, _INDENT)))
+    console.print()
+    if body is not None and panels:
+        console.print(body)
+        console.print()
+    for text in (*paragraphs, *tail):
+        console.print(text)
+
+
+def _lines(text: Text, console: Console, indent: int = 0) -> int:
+    return max(len(text.wrap(console, max(console.width - indent, 1))), 1)
+
+
+def _answers(results: Mapping[str, Any], console: Console, room: int) -> list[tuple[Text, Text]]:
+    """Question and answer; the longest answers are cut until all five fit into ``room`` lines."""
+    texts = [(clean(a["question"]), _tight(a["answer"])) for a in results["answers"]]
+    questions = [Text(f"{i}. {q}", style="bold cyan") for i, (q, _) in enumerate(texts, 1)]
+    limit = max((len(answer) for _, answer in texts), default=0)
+    while True:
+        answers = [Text(_cut(answer, limit)) for _, answer in texts]
+        used = sum(1 + _lines(answer, console, _INDENT) for answer in answers)
+        if limit <= console.width or used <= room:
+            return list(zip(questions, answers, strict=True))
+        limit -= 20
+
+
+def _tight(text: str) -> str:
+    """Without the space before a percent sign, at which a line could break."""
+    return clean(text).replace(" %", "%")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " ... (see the report)"
+
+
+def _table(panels: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in _COLUMNS:
+        table.add_column(heading, no_wrap=heading != "panel", overflow="ellipsis")
+    for panel in panels:
+        table.add_row(*(Text(_tight(cell)) for cell in _cells(panel)))
+    return table
+
+
+def _cells(panel: Mapping[str, Any]) -> tuple[str, ...]:
+    c2, c3 = panel["c2"], panel["c3"]
+    count, p, found = "failed", "", []
+    if c2["status"] == "ok":
+        count = estimate(c2["effective_number"], c2["interval"], 1)
+        p = p_value(c2["p_value"])
+        share = c2["minimum_detectable_share"]
+        found.append("nothing" if share is not None and share >= 1 else percent(share))
+    together, split = "not claimed" if c3.get("reason") == "not_applicable" else "failed", ""
+    if c3["status"] == "ok":
+        together = estimate(c3["ratio"], c3["interval"])
+        found.append(f"{number(c3['minimum_detectable_ratio'])}x")
+        split = _split(c3)
+    return (
+        clean(panel["name"]),
+        str(len(panel["models"])),
+        count,
+        p,
+        together,
+        split,
+        ", ".join(found),
+    )
+
+
+def _split(c3: Mapping[str, Any]) -> str:
+    if c3["split"] is None:
+        return "cannot be split"
+    parts = (c3["split"][key]["value"] for key in ("market", "shared_design", "individual"))
+    return " / ".join(percent(part).removesuffix(" %") for part in parts) + " %"
+
+
+def _paragraph(panel: Mapping[str, Any]) -> Text:
+    """What the table says, in words, for narrow terminals."""
+    text = Text.assemble((clean(panel["name"]), "bold"), ": ")
+    c2, c3 = panel["c2"], panel["c3"]
+    said = []
+    if c2["status"] == "ok":
+        inside = interval(c2["interval"], 1)
+        said.append(
+            f"{len(panel['models'])} models count as {number(c2['effective_number'], 1)}"
+            + (f" (95 % {inside})" if inside else "")
+            + f", p {p_value(c2['p_value'])}"
+        )
+    else:
+        said.append(f"number of independent models: failed, {clean(c2['message'])}")
+    if c3["status"] == "ok":
+        said.append(
+            f"fail together {number(c3['ratio'])} times as often as independent models "
+            f"(95 % {interval(c3['interval'])}); joint failures market / shared design / chance "
+            f"{_split(c3)}"
+        )
+    else:
+        said.append(f"joint failures: {clean(c3['message'])}")
+    return text.append(_tight("; ".join(said) + "."))
+
+
+def _caveats(results: Mapping[str, Any]) -> list[Text]:
+    """Failed parts, counted, and what is assumed."""
+    texts = []
+    cells = sum(cell["count"] for panel in results["panels"] for cell in panel["failed_cells"])
+    parts = len(results["failures"])
+    if cells or parts:
+        first = results["failures"][0] if parts else None
+        said = f" ({clean(first['where'])}: {clean(first['message'])})" if first else ""
+        texts.append(
+            Text(f"Not computed: {parts} parts{said}, {cells} failed cells.", style="yellow")
+        )
+    if results["population"] is not None:
+        texts.append(Text(clean(results["population"]["ownership"]), style="dim"))
+    return texts

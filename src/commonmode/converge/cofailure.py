@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from commonmode.converge.comovement import POWER, benchmark_noise_ratio, block_plan, usable_rows
 from commonmode.converge.groups import Group, GroupContrast, contrast_groups
@@ -76,7 +76,7 @@ class CoFailureResult:
         Joint failures over those expected given the market, at no benchmark noise; 1 = independent.
         NaN without benchmarks.
     interval : (float, float)
-        95 %, widened by the extrapolation allowance.
+        95 %, Student t over blocks, widened by the extrapolation allowance.
     p_value : float
         Of ``ratio <= 1``, one-sided, after taking off the allowance.
     rejects : bool
@@ -267,7 +267,7 @@ class ConditionalCoFailure:
         )
         spread = contributions - contributions.mean()
         error = float(np.sqrt((spread**2).sum() * count / (count - 1)))
-        half = 1.96 * error + allowance
+        half = float(stdtrit(count - 1, 0.975)) * error + allowance
         need = detectable_effect(float(ndtri(1.0 - self.alpha)), count, power=POWER)
         components, _ = contrast_groups(
             np.asarray(quadratic),

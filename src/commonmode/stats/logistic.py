@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit
 
 from commonmode.core.arrays import BoolArray, FloatArray
 
 __all__ = ["cross_fitted_probability", "fit_logistic", "natural_cubic_basis"]
+
+# A Newton step is halved at most this often.
+_HALVINGS = 30
 
 
 def natural_cubic_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
@@ -38,7 +42,7 @@ def natural_cubic_basis(x: FloatArray, knots: FloatArray) -> FloatArray:
 def fit_logistic(
     design: FloatArray, outcome: FloatArray, *, ridge: float = 1e-2, iterations: int = 30
 ) -> FloatArray:
-    """Ridge-penalised logistic regressions that share a design, by Newton's method.
+    """Ridge-penalised logistic regressions that share a design, by damped Newton steps.
 
     Parameters
     ----------
@@ -64,16 +68,41 @@ def fit_logistic(
     beta = np.zeros((p, outcome.shape[1]))
     beta[0] = np.log(rate / (1 - rate))
     products = (z[:, :, None] * z[:, None, :]).reshape(len(z), p * p)
+    linear = z @ beta
+    height = _penalised_likelihood(linear, outcome, beta, penalty)
     for _ in range(iterations):
-        mean = 1.0 / (1.0 + np.exp(-np.clip(z @ beta, -30, 30)))
+        mean = expit(linear)
         weight = mean * (1 - mean) + 1e-10
         gradient = z.T @ (outcome - mean) - penalty @ beta
         hessian = (weight.T @ products).reshape(-1, p, p) + penalty
         step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
-        beta = beta + np.clip(step, -5.0, 5.0)
-        if np.abs(step).max() < 1e-7:
+        # A full Newton step can overshoot into the flat region of separated data and stay there,
+        # so each regression's step is halved until its likelihood does not fall.
+        shift = z @ step
+        length = np.ones(outcome.shape[1])
+        for _ in range(_HALVINGS):
+            reached = _penalised_likelihood(
+                linear + length * shift, outcome, beta + length * step, penalty
+            )
+            worse = reached < height - 1e-9 * np.abs(height)
+            if not worse.any():
+                break
+            length[worse] *= 0.5
+        length[worse] = 0.0
+        beta = beta + length * step
+        linear = linear + length * shift
+        height = np.where(worse, height, reached)
+        if np.abs(length * step).max() < 1e-7:
             break
     return np.asarray(beta / scale[:, None])
+
+
+def _penalised_likelihood(
+    linear: FloatArray, outcome: FloatArray, beta: FloatArray, penalty: FloatArray
+) -> FloatArray:
+    """Log likelihood less half the penalty, one per regression."""
+    likelihood = (outcome * linear - np.logaddexp(0.0, linear)).sum(axis=0)
+    return np.asarray(likelihood - 0.5 * np.diag(penalty) @ beta**2)
 
 
 def cross_fitted_probability(
@@ -130,6 +159,5 @@ def cross_fitted_probability(
         if not held.any() or held.all():
             continue
         beta = fit_logistic(design[~held], outcome[~held])
-        linear = np.clip(design[held] @ beta, -30, 30)
-        probability[relevant[held]] = 1.0 / (1.0 + np.exp(-linear))
+        probability[relevant[held]] = expit(design[held] @ beta)
     return probability

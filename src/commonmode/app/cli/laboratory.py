@@ -1,0 +1,239 @@
+"""``commonmode laboratory``: size, power and coverage of the indices on worlds of known truth."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from commonmode.converge.evidence import Outcome
+    from commonmode.converge.laboratory import Rate, WorldTable
+
+    Column = tuple[str, Callable[[Outcome], str]]
+
+__all__ = ["laboratory"]
+
+TITLES = {
+    "acceptance": "Nothing planted, and a component carrying 30 % in three of eight models",
+    "controls": "Rejections when nothing is planted, with one step of the method left out",
+    "persistence": "Deviations that last longer",
+    "noise": "Noisier benchmarks (deviations have sd 0.15)",
+    "power": "Power of C3",
+    "detectable": "Power at the minimum detectable effect that is printed (nominal 80 %)",
+}
+
+
+def laboratory(
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds of each kind.")] = 200,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first world.")] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this section (repeatable): " + ", ".join(TITLES) + "."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="20 worlds of each kind, the first two sections.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables as docs/evidence.md holds them.")
+    ] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print every rate as JSON and nothing else.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; one per core by default.")
+    ] = None,
+) -> None:
+    """Measure what the indices promise on simulated worlds whose truth is known.
+
+    The numbers depend on the seeds only, not on the machine or the number of processes.
+    """
+    from rich.console import Console
+
+    from commonmode.adapters.compute import ProcessExecutor
+    from commonmode.converge.evidence import run_section
+    from commonmode.core.errors import CommonmodeError
+
+    names = only or list(TITLES)
+    if quick:
+        seeds, names = min(seeds, 20), only or list(TITLES)[:2]
+    numbers = range(first_seed, first_seed + seeds)
+    found: dict[str, tuple[Outcome, ...]] = {}
+    try:
+        with ProcessExecutor(workers) as executor, _Bars() as bars:
+            for name in names:
+                found[name] = run_section(name, numbers, executor=executor, progress=bars)
+    except CommonmodeError as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
+        raise typer.Exit(2) from error
+    if json_:
+        typer.echo(_to_json(found, numbers))
+        return
+    for name, outcomes in found.items():
+        columns = _columns(name)
+        cells = [[value(outcome) for _, value in columns] for outcome in outcomes]
+        headings = [heading for heading, _ in columns]
+        if markdown:
+            typer.echo(f"### {TITLES[name]}\n\n{_markdown(headings, cells)}\n")
+        else:
+            _print(Console(), TITLES[name], headings, cells)
+    if not markdown:
+        typer.echo(
+            f"Seeds {numbers[0]} to {numbers[-1]}; ± is the simulation's own standard error."
+        )
+
+
+class _Bars:
+    """Progress bars on standard error, so that standard output stays the result."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        text = TextColumn("{task.description}")
+        self._bars = Progress(
+            text, BarColumn(), MofNCompleteColumn(), Remaining(), console=Console(stderr=True)
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def start(self, label: str, total: int) -> None:
+        self._tasks[label] = self._bars.add_task(label, total=total)
+
+    def advance(self, label: str, steps: int = 1) -> None:
+        self._bars.advance(self._tasks[label], steps)
+
+    def finish(self, label: str) -> None:
+        self._bars.remove_task(self._tasks.pop(label))
+
+
+def _percent(rate: Rate) -> str:
+    if not rate.worlds:
+        return ""
+    return f"{100 * rate.value:.1f} ± {100 * rate.standard_error:.1f} %"
+
+
+def _rate(heading: str, question: str) -> Column:
+    return heading, lambda outcome: _percent(outcome.table.rate(question))
+
+
+def _mean(heading: str, quantity: str, digits: int) -> Column:
+    def cell(outcome: Outcome) -> str:
+        spread = outcome.table.spread(quantity)
+        return f"{spread.mean:.{digits}f} ({spread.deviation:.{digits}f})"
+
+    return heading, cell
+
+
+def _covered(heading: str, question: str) -> Column:
+    def cell(outcome: Outcome) -> str:
+        rate = outcome.table.rate(question)
+        return f"{_percent(rate)} of {rate.worlds}" if rate.worlds else ""
+
+    return heading, cell
+
+
+def _columns(section: str) -> list[Column]:
+    label: Column = ("worlds", lambda outcome: outcome.experiment.label)
+    c2: list[Column] = [
+        _rate("C2 rejects", "c2_rejects"),
+        _rate("found, ranked first", "found"),
+        _rate("found blind", "found_blind"),
+        ("true number", lambda outcome: f"{outcome.table.true_effective_number:.2f}"),
+        _mean("C2 mean (sd)", "effective_number", 2),
+        _covered("C2 interval covers", "c2_covers"),
+    ]
+    c3: list[Column] = [
+        _rate("C3 rejects", "c3_rejects"),
+        ("true ratio", lambda outcome: f"{outcome.table.true_ratio:.3f}"),
+        _mean("C3 mean (sd)", "ratio", 3),
+        _rate("C3 interval covers", "c3_covers"),
+        _rate("ranked first by C3", "c3_first"),
+    ]
+    if section == "controls":
+        return [
+            label,
+            _rate("C2", "c2_rejects"),
+            _rate("C2, single benchmark", "single_benchmark_c2"),
+            _rate("C2, circular shift", "circular_shift"),
+            _rate("C3", "c3_rejects"),
+            _rate("C3, single benchmark", "single_benchmark_c3"),
+            _rate("C3, surprise unknown", "raw_ratio"),
+        ]
+    if section == "power":
+        return [label, *c3]
+    if section == "detectable":
+        return [
+            label,
+            ("printed", lambda outcome: f"{outcome.printed:.3f}"),
+            ("power there", lambda outcome: _percent(_power(outcome))),
+        ]
+    return [label, *c2, *c3[:-1]]
+
+
+def _power(outcome: Outcome) -> Rate:
+    return outcome.table.rate("c2_rejects" if outcome.experiment.c2 else "c3_rejects")
+
+
+def _markdown(headings: list[str], cells: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _print(console: Any, title: str, headings: list[str], cells: list[list[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for line in cells:
+        table.add_row(*line)
+    console.print(table)
+
+
+def _to_json(found: dict[str, tuple[Outcome, ...]], seeds: range) -> str:
+    import json
+
+    sections = {
+        name: [
+            {"label": o.experiment.label, "printed": o.printed, **_table(o.table)} for o in outcomes
+        ]
+        for name, outcomes in found.items()
+    }
+    return json.dumps({"seeds": [seeds[0], seeds[-1]], "sections": sections}, indent=2)
+
+
+def _table(table: WorldTable) -> dict[str, Any]:
+    """Configuration, truth and the summary of every question that was asked."""
+    from dataclasses import asdict, fields
+
+    summary: dict[str, Any] = {}
+    for field in fields(table.rows[0]):
+        answers = [a for row in table.rows if (a := getattr(row, field.name)) is not None]
+        if field.name == "seed" or not answers:
+            continue
+        yes_or_no = isinstance(answers[0], bool)
+        summary[field.name] = asdict(
+            table.rate(field.name) if yes_or_no else table.spread(field.name)
+        )
+    return {
+        "config": asdict(table.config),
+        "true_effective_number": table.true_effective_number,
+        "true_ratio": table.true_ratio,
+        "summary": summary,
+    }

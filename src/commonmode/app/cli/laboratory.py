@@ -73,16 +73,20 @@ def laboratory(
         typer.echo(_to_json(found, numbers))
         return
     for name, outcomes in found.items():
-        columns = _columns(name)
-        cells = [[value(outcome) for _, value in columns] for outcome in outcomes]
-        headings = [heading for heading, _ in columns]
         if markdown:
-            typer.echo(f"### {TITLES[name]}\n\n{_markdown(headings, cells)}\n")
-        else:
-            _print(Console(), TITLES[name], headings, cells)
+            typer.echo(f"### {TITLES[name]}\n")
+        for part, columns in _parts(name).items():
+            headings = [heading for heading, _ in columns]
+            cells = [[value(outcome) for _, value in columns] for outcome in outcomes]
+            if markdown:
+                caption = f"{part.removeprefix(': ')}:\n\n" if part else ""
+                typer.echo(f"{caption}{_markdown(headings, cells)}\n")
+            else:
+                _print(Console(), f"{TITLES[name]}{part}", headings, cells)
     if not markdown:
         typer.echo(
-            f"Seeds {numbers[0]} to {numbers[-1]}; ± is the simulation's own standard error."
+            f"Seeds {numbers[0]} to {numbers[-1]}. Rates in %, ± the simulation's own standard "
+            "error; means with their standard deviation in brackets."
         )
 
 
@@ -125,7 +129,7 @@ class _Bars:
 def _percent(rate: Rate) -> str:
     if not rate.worlds:
         return ""
-    return f"{100 * rate.value:.1f} ± {100 * rate.standard_error:.1f} %"
+    return f"{100 * rate.value:.1f} ± {100 * rate.standard_error:.1f}"
 
 
 def _rate(heading: str, question: str) -> Column:
@@ -143,47 +147,54 @@ def _mean(heading: str, quantity: str, digits: int) -> Column:
 def _covered(heading: str, question: str) -> Column:
     def cell(outcome: Outcome) -> str:
         rate = outcome.table.rate(question)
-        return f"{_percent(rate)} of {rate.worlds}" if rate.worlds else ""
+        return f"{_percent(rate)} ({rate.worlds})" if rate.worlds else ""
 
     return heading, cell
 
 
-def _columns(section: str) -> list[Column]:
+def _parts(section: str) -> dict[str, list[Column]]:
+    """The section's tables: what is added to the title, and the columns."""
     label: Column = ("worlds", lambda outcome: outcome.experiment.label)
     c2: list[Column] = [
-        _rate("C2 rejects", "c2_rejects"),
-        _rate("found, ranked first", "found"),
-        _rate("found blind", "found_blind"),
-        ("true number", lambda outcome: f"{outcome.table.true_effective_number:.2f}"),
-        _mean("C2 mean (sd)", "effective_number", 2),
-        _covered("C2 interval covers", "c2_covers"),
+        label,
+        _rate("rejects %", "c2_rejects"),
+        _rate("found first %", "found"),
+        _rate("found blind %", "found_blind"),
+        ("true", lambda outcome: f"{outcome.table.true_effective_number:.2f}"),
+        _mean("mean", "effective_number", 2),
+        _covered("covers % (of)", "c2_covers"),
     ]
     c3: list[Column] = [
-        _rate("C3 rejects", "c3_rejects"),
-        ("true ratio", lambda outcome: f"{outcome.table.true_ratio:.3f}"),
-        _mean("C3 mean (sd)", "ratio", 3),
-        _rate("C3 interval covers", "c3_covers"),
-        _rate("ranked first by C3", "c3_first"),
+        label,
+        _rate("rejects %", "c3_rejects"),
+        _rate("ranked first %", "c3_first"),
+        ("true", lambda outcome: f"{outcome.table.true_ratio:.3f}"),
+        _mean("mean", "ratio", 3),
+        _rate("covers %", "c3_covers"),
     ]
     if section == "controls":
-        return [
-            label,
-            _rate("C2", "c2_rejects"),
-            _rate("C2, single benchmark", "single_benchmark_c2"),
-            _rate("C2, circular shift", "circular_shift"),
-            _rate("C3", "c3_rejects"),
-            _rate("C3, single benchmark", "single_benchmark_c3"),
-            _rate("C3, surprise unknown", "raw_ratio"),
-        ]
+        rejections = {
+            ": C2": {
+                "as it is %": "c2_rejects",
+                "single benchmark %": "single_benchmark_c2",
+                "circular shift %": "circular_shift",
+            },
+            ": C3": {
+                "as it is %": "c3_rejects",
+                "single benchmark %": "single_benchmark_c3",
+                "surprise unknown %": "raw_ratio",
+            },
+        }
+        return {
+            part: [label, *(_rate(heading, question) for heading, question in columns.items())]
+            for part, columns in rejections.items()
+        }
     if section == "power":
-        return [label, *c3]
+        return {"": c3}
     if section == "detectable":
-        return [
-            label,
-            ("printed", lambda outcome: f"{outcome.printed:.3f}"),
-            ("power there", lambda outcome: _percent(_power(outcome))),
-        ]
-    return [label, *c2, *c3[:-1]]
+        printed: Column = ("printed", lambda outcome: f"{outcome.printed:.3f}")
+        return {"": [label, printed, ("power %", lambda outcome: _percent(_power(outcome)))]}
+    return {": C2, effective number": c2, ": C3, co-failure ratio": c3}
 
 
 def _power(outcome: Outcome) -> Rate:

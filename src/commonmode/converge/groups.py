@@ -128,7 +128,7 @@ def contrast_groups(
     contrasts = tuple(
         GroupContrast(
             group=groups[g],
-            estimate=float(test.estimate[g]),
+            estimate=float(np.clip(test.estimate[g], -1.0, 1.0)),
             standard_error=float(test.standard_error[g]),
             t=float(test.t[g]),
             p_single=float(test.p_single[g]),

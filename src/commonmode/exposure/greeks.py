@@ -22,13 +22,13 @@ forward moves (what tells sticky strike from sticky delta); with ``smile=False``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.ids import CurrencyCode, InstrumentId, ModelId
 from commonmode.core.result import Failure, FailureReason, capture
 from commonmode.exposure.book import ResolvedBook
@@ -95,6 +95,12 @@ class GreekTable:
     def priced(self) -> BoolArray:
         """Cells with a value, shape (P, M)."""
         return np.asarray(np.isfinite(self.usd).all(axis=2))
+
+    def select(self, rows: BoolArray | IntArray) -> GreekTable:
+        """The table restricted to ``rows`` of its positions (mask or indices)."""
+        return replace(
+            self, positions=self.positions.select(rows), usd=self.usd[rows], coin=self.coin[rows]
+        )
 
 
 def _option_greeks(

@@ -68,9 +68,9 @@ class BlockCorrelation:
     ----------
     correlation : float64, shape (N, N)
     pairs : float64, shape (P,)
-        Its entries i < j.
+        Its entries i < j, within [-1, 1].
     contributions : float64, shape (B, P)
-        Per block; they add up to ``pairs``. Under no co-movement each has mean zero.
+        Per block; they add up to ``pairs`` before these are held within [-1, 1]. Under no co-movement each has mean zero.
     influence : float64, shape (B, P)
         Contributions less the part that estimating the variances adds (delta method).
     """
@@ -102,7 +102,8 @@ def block_correlation(moments: FloatArray) -> BlockCorrelation:
     diagonal = np.einsum("kbii->kbi", scaled)
     own = 0.5 * (diagonal[:, :, rows] + diagonal[:, :, columns])
     influence = by_target - pairs[:, None, :] * own
-    mean_pairs = pairs.mean(axis=0)
+    # A cross-moment may put a small variance too low and a correlation beyond one.
+    mean_pairs = np.clip(pairs.mean(axis=0), -1.0, 1.0)
     correlation = np.eye(m.shape[-1])
     correlation[rows, columns] = mean_pairs
     correlation[columns, rows] = mean_pairs

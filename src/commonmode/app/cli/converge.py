@@ -1,0 +1,67 @@
+"""``commonmode converge``: the indices of any panel of forecasts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commonmode.app.cli.common import errors_as_messages
+
+__all__ = ["converge"]
+
+
+def converge(
+    panel: Annotated[
+        Path, typer.Option(help="Long table of forecasts (.parquet, .csv) or a packed .panel.")
+    ],
+    cards: Annotated[Path | None, typer.Option(help="Cards of the models (.toml).")] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(help="column=value, for a file that holds several panels (kind, level)."),
+    ] = None,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Level of the tests.")] = 0.05,
+    block_rows: Annotated[int, typer.Option(min=1, help="Shortest block, in rows.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of flips and bootstraps.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write results.json and report.html here.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Compute C1, C2, C3 and C6 of a panel; docs/panel.md describes the file."""
+    with errors_as_messages():
+        from commonmode.app.study.single import converge_file
+        from commonmode.converge.analysis import IndexOptions
+
+        results = converge_file(
+            panel,
+            cards,
+            select=dict(_pair(item) for item in select or ()),
+            options=IndexOptions(alpha=alpha, minimum_block_rows=block_rows, seed=seed),
+        )
+        if out is not None:
+            from commonmode.app.cli.run import write_outputs
+
+            write_outputs(results, out)
+        if json_:
+            typer.echo(json.dumps(results, sort_keys=True, indent=2, allow_nan=False))
+        else:
+            from rich.console import Console
+
+            from commonmode.app.report import render_terminal
+
+            render_terminal(results, Console())
+    raise typer.Exit(1 if results["failures"] else 0)
+
+
+def _pair(item: str) -> tuple[str, str]:
+    from commonmode.core.errors import ConfigurationError
+
+    name, sign, value = item.partition("=")
+    if not sign:
+        raise ConfigurationError(
+            f"--select {item!r} is not column=value", remedy="e.g. --select level=0.025"
+        )
+    return name, value

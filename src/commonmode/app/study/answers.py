@@ -1,0 +1,162 @@
+"""The five questions that a fresh reader asks of a study, answered from its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from commonmode.converge.findings import usd
+
+__all__ = ["answer_questions"]
+
+Panel = Mapping[str, Any]
+
+
+def answer_questions(
+    panels: Sequence[Panel],
+    headline: str,
+    population: Mapping[str, Any] | None,
+    greeks: Mapping[str, Any] | None,
+) -> list[dict[str, str]]:
+    """Answer, from results as published, the five questions.
+
+    Parameters
+    ----------
+    panels : sequence of mapping
+        Panels of the results.
+    headline : str
+        Name of the panel that leads.
+    population, greeks : mapping or None
+        As in the results.
+    """
+    leading = sorted(panels, key=lambda p: p["name"] != headline)
+    return [
+        _answer("independent", "How many models act as one?", _independent(leading)),
+        _answer("shared", "What do they share?", _shared(leading)),
+        _answer("confidence", "How sure are we?", _confidence(leading)),
+        _answer("dollars", "What does it touch in dollars?", _dollars(leading, population, greeks)),
+        _answer("first", "What to do first?", _first(leading)),
+    ]
+
+
+def _answer(name: str, question: str, answer: str) -> dict[str, str]:
+    return {"id": name, "question": question, "answer": answer}
+
+
+def _ok(panel: Panel, index: str) -> Mapping[str, Any] | None:
+    value: Mapping[str, Any] = panel[index]
+    return value if value["status"] == "ok" else None
+
+
+def _independent(panels: Sequence[Panel]) -> str:
+    parts = []
+    for panel in panels:
+        c2 = _ok(panel, "c2")
+        if c2 is None:
+            parts.append(f"{panel['title']}: cannot be said ({panel['c2']['message']}).")
+        elif c2["effective_number"] is None:
+            parts.append(f"{panel['title']}: cannot be said without benchmarks.")
+        elif not c2["rejects"]:
+            parts.append(
+                f"{panel['title']}: none found; {c2['models']} models, "
+                f"{c2['effective_number']:.1f} independent (no co-movement beyond chance)."
+            )
+        else:
+            clusters = c2["clusters"]
+            together = f"; {', '.join(clusters[0]['models'])} act as one" if clusters else ""
+            parts.append(
+                f"{panel['title']}: {c2['models']} models count as "
+                f"{c2['effective_number']:.1f} independent ones{together}."
+            )
+    return " ".join(parts)
+
+
+def _shared(panels: Sequence[Panel]) -> str:
+    parts = []
+    for panel in panels:
+        c2 = _ok(panel, "c2")
+        if c2 is None or not c2["rejects"]:
+            continue
+        named = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and c["identified"]]
+        wide = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["identified"]]
+        text = "; ".join(f"{c['name']} ({len(c['members'])} models)" for c in named[:2])
+        if wide:
+            text += f"{'; ' if text else ''}and all of them {wide[0]['name']}"
+        parts.append(f"{panel['title']}: {text or 'nothing their cards declare'}.")
+    return " ".join(parts) or "Nothing that shows in how they move or fail."
+
+
+def _confidence(panels: Sequence[Panel]) -> str:
+    parts = []
+    for panel in panels:
+        c2, c3 = _ok(panel, "c2"), _ok(panel, "c3")
+        if c2 is None:
+            continue
+        text = f"{panel['title']}: p = {c2['p_value']:.2g}"
+        if c2["interval"]:
+            text += f", 95 % interval {c2['interval'][0]:.1f} to {c2['interval'][1]:.1f}"
+        share = c2["minimum_detectable_share"]
+        if share is not None:
+            text += f", smallest part of three models found 4 times in 5: {100 * share:.0f} %"
+        if c3 is not None and c3["ratio"] is not None:
+            text += (
+                f"; co-failure {c3['ratio']:.2f} ({c3['interval'][0]:.2f} to "
+                f"{c3['interval'][1]:.2f}, p = {c3['p_value']:.2g})"
+            )
+        elif panel["c3"]["status"] == "failed":
+            text += "; no tail claim"
+        parts.append(text + ".")
+    return " ".join(parts) or "No index could be computed; see the failures."
+
+
+def _dollars(
+    panels: Sequence[Panel],
+    population: Mapping[str, Any] | None,
+    greeks: Mapping[str, Any] | None,
+) -> str:
+    if population is None:
+        return "The study names no participants, so no dollars can be put on it."
+    total = sum(p["gross_usd"] for p in population["participants"])
+    parts = [f"{len(population['participants'])} participants with {usd(total)} of gross exposure."]
+    by_model = {entry["model"]: set(entry["participants"]) for entry in population["exposure"]}
+    gross = {p["id"]: p["gross_usd"] for p in population["participants"]}
+    for panel in panels:
+        c2 = _ok(panel, "c2")
+        if c2 is None or not c2["clusters"]:
+            continue
+        cluster = c2["clusters"][0]["models"]
+        who = set().union(*(by_model.get(model, set()) for model in cluster))
+        touched = sum(gross[name] for name in who)
+        parts.append(
+            f"{usd(touched)} ({100 * touched / total:.0f} %, {len(who)} participants) rest on "
+            f"models that act as one in {panel['title']}."
+        )
+    if greeks is not None:
+        apart = _largest_disagreement(greeks)
+        if apart:
+            parts.append(apart)
+    parts.append("Who holds what is assumed.")
+    return " ".join(parts)
+
+
+def _largest_disagreement(greeks: Mapping[str, Any]) -> str:
+    total = 0.0
+    for row in greeks["disagreement"]:
+        if row["greek"] == "delta" and row["range"] is not None:
+            total += row["range"]
+    if total <= 0:
+        return ""
+    return f"The surface models disagree about the books' delta by {usd(total)} in all."
+
+
+def _first(panels: Sequence[Panel]) -> str:
+    for panel in panels:
+        for finding in panel["findings"]:
+            if finding["index"] == "remedy":
+                sentence: str = finding["sentence"]
+                return sentence
+    for panel in panels:
+        c2 = _ok(panel, "c2")
+        if c2 is not None and c2["rejects"]:
+            return "Ask the owners of the models found together what they share: no card says it."
+    return "Nothing: keep watching, and lengthen the panel if the detectable effect is too large."

@@ -1,0 +1,208 @@
+"""Evidence: our own results of a study, kept so that it can be recomputed without the recordings.
+
+A folder with one packed file per panel, the surface parameters, the cards, what was found out about
+the population, and a manifest of hashes and of the command that makes it. No quotes are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from commonmode.adapters.store.cards import read_cards, write_cards
+from commonmode.adapters.store.files import check_manifest, sha256_file, write_json, write_manifest
+from commonmode.adapters.store.packed import SUFFIX, pack_panel, unpack_panel
+from commonmode.app.study.panels import BuiltPanel, failed_panel
+from commonmode.app.study.results import failure_to_json
+from commonmode.app.study.schema import PanelSettings, StudyFile
+from commonmode.core.errors import CommonmodeError, DataError
+from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.panel.surface import FittedParameters
+from commonmode.register.cards import Card
+
+__all__ = ["Evidence", "has_evidence", "read_evidence", "write_evidence"]
+
+MANIFEST: Final = "manifest.json"
+STUDY: Final = "study.json"
+CARDS: Final = "cards.toml"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What an evidence folder holds.
+
+    Attributes
+    ----------
+    panels : tuple of BuiltPanel
+    cards : tuple of Card
+    population, greeks : mapping or None
+        As in the results.
+    inputs : mapping of name to hash
+    data_line : str
+        Which data it was made from.
+    command : str
+        What makes it again.
+    """
+
+    panels: tuple[BuiltPanel, ...]
+    cards: tuple[Card, ...]
+    population: Mapping[str, Any] | None
+    greeks: Mapping[str, Any] | None
+    inputs: Mapping[str, str]
+    data_line: str
+    command: str
+
+
+def has_evidence(folder: Path) -> bool:
+    """Whether ``folder`` holds evidence."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_evidence(
+    folder: Path,
+    *,
+    study: StudyFile,
+    study_file: Path,
+    panels: Sequence[BuiltPanel],
+    cards: Sequence[Card],
+    population: Mapping[str, Any] | None,
+    greeks: Mapping[str, Any] | None,
+    inputs: Mapping[str, str],
+    data_line: str,
+    version: str,
+) -> None:
+    """Write the evidence of one run into ``folder``, replacing what an earlier run left there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob(f"*{SUFFIX}"), *folder.glob("parameters-*.parquet")):
+        old.unlink()
+    files = [folder / CARDS, folder / STUDY]
+    described = []
+    for built in panels:
+        entry: dict[str, Any] = {
+            "name": built.settings.name,
+            "notes": list(built.notes),
+            "inputs": dict(built.inputs),
+        }
+        if isinstance(built.panel, Success):
+            path = folder / f"{built.settings.name}{SUFFIX}"
+            pack_panel(built.panel.value, path)
+            files.append(path)
+        else:
+            entry["failure"] = failure_to_json(built.panel)
+        if built.parameters is not None:
+            path = folder / f"parameters-{built.settings.name}.parquet"
+            _write_parameters(built.parameters, path)
+            files.append(path)
+        described.append(entry)
+    own = [card for built in panels for card in built.cards]
+    write_cards(folder / CARDS, [*cards, *own])
+    write_json(
+        folder / STUDY,
+        {
+            "study": study.study.name,
+            "study_sha256": sha256_file(study_file),
+            "version": version,
+            "data_line": data_line,
+            "command": f"commonmode run {shlex.quote(_shown(study_file))} --write-evidence",
+            "inputs": dict(inputs),
+            "panels": described,
+            "population": population,
+            "greeks": greeks,
+        },
+    )
+    write_manifest(folder, files, folder / MANIFEST)
+
+
+def read_evidence(folder: Path, study: StudyFile) -> Evidence:
+    """Read an evidence folder; a damaged or missing panel is a failure, the others are unharmed.
+
+    Raises
+    ------
+    DataError
+        No evidence there, or its description cannot be read.
+    """
+    if not has_evidence(folder):
+        raise DataError(
+            f"there is no evidence in {folder}",
+            remedy="run the study with the recordings and --write-evidence",
+        )
+    changed = {m.path: m.problem for m in check_manifest(folder, folder / MANIFEST)}
+    if STUDY in changed or CARDS in changed:
+        what = STUDY if STUDY in changed else CARDS
+        raise DataError(
+            f"evidence {what} is {changed[what]} against its manifest",
+            remedy="restore the evidence folder from version control, or make it again",
+        )
+    described = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    entries = {entry["name"]: entry for entry in described["panels"]}
+    return Evidence(
+        panels=tuple(
+            _panel(folder, settings, entries.get(settings.name), changed)
+            for settings in study.panels
+        ),
+        cards=read_cards(folder / CARDS).cards,
+        population=described["population"],
+        greeks=described["greeks"],
+        inputs=described["inputs"],
+        data_line=described["data_line"],
+        command=described["command"],
+    )
+
+
+def _panel(
+    folder: Path,
+    settings: PanelSettings,
+    entry: Mapping[str, Any] | None,
+    changed: Mapping[str, str],
+) -> BuiltPanel:
+    name = f"{settings.name}{SUFFIX}"
+    if entry is None:
+        return failed_panel(
+            settings,
+            DataError("not in the evidence", remedy="make the evidence again: the study changed"),
+        )
+    if "failure" in entry:
+        said = entry["failure"]
+        reason = FailureReason(said["reason"])
+        return BuiltPanel(settings, Failure(reason, said["message"], said["remedy"]))
+    if name in changed:
+        return failed_panel(
+            settings,
+            DataError(
+                f"{name} is {changed[name]} against its manifest",
+                remedy="restore the evidence folder from version control, or make it again",
+            ),
+        )
+    try:
+        panel = unpack_panel(folder / name)
+    except CommonmodeError as error:
+        return failed_panel(settings, error)
+    return BuiltPanel(
+        settings, Success(panel), notes=tuple(entry["notes"]), inputs=dict(entry["inputs"])
+    )
+
+
+def _write_parameters(parameters: FittedParameters, path: Path) -> None:
+    """Fitted surface parameters as Parquet, one row each, unrounded."""
+    pl.DataFrame(
+        {
+            "time_ms": parameters.time_ms,
+            "underlying": pl.Series(parameters.underlying.astype(str), dtype=pl.Categorical),
+            "model": pl.Series(parameters.model.astype(str), dtype=pl.Categorical),
+            "expiry_ms": parameters.expiry_ms,
+            "parameter": pl.Series(parameters.name.astype(str), dtype=pl.Categorical),
+            "value": parameters.value,
+        }
+    ).write_parquet(path, compression="zstd", compression_level=19)
+
+
+def _shown(study_file: Path) -> str:
+    """The study's path as a user of a clone would write it: its folder under examples."""
+    parts = study_file.resolve().parent.parts
+    return "/".join(parts[parts.index("examples") :]) if "examples" in parts else study_file.name

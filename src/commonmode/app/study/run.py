@@ -1,0 +1,298 @@
+"""A study from its file to its results."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonmode import __version__
+from commonmode.adapters.feeds.laboratory import LaboratoryFeed
+from commonmode.adapters.feeds.recorded import RecordedFeed, find_recordings
+from commonmode.adapters.store.files import sha256_file
+from commonmode.app.study.answers import answer_questions
+from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
+from commonmode.app.study.models import build_models
+from commonmode.app.study.panels import BuiltPanel, build_panels, with_exposure
+from commonmode.app.study.people import draw_people, greeks_to_json, people_at, population_to_json
+from commonmode.app.study.results import analysis_to_json, card_to_json, failure_to_json, plain
+from commonmode.app.study.schema import StudyFile, find_study, load_study
+from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
+from commonmode.core.errors import CommonmodeError, DataError
+from commonmode.core.protocols import Executor, Progress, SerialExecutor, SilentProgress
+from commonmode.core.result import Success
+from commonmode.core.units import HOUR_MS
+from commonmode.market.feed import Feed
+from commonmode.register.cards import Card
+
+__all__ = ["Source", "StudyOutcome", "open_feed", "run_study"]
+
+_LIBRARIES = ("numpy", "scipy", "polars", "arch")
+_STEP = "indices"
+
+
+class Source(Enum):
+    """Which data a study is run on."""
+
+    AUTO = "auto"
+    RECORDED = "recorded"
+    EVIDENCE = "evidence"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyOutcome:
+    """Everything a run makes.
+
+    Attributes
+    ----------
+    results : mapping
+        As published in ``results.json``.
+    analyses : tuple of PanelAnalysis
+        Of the panels that were built.
+    """
+
+    results: Mapping[str, Any]
+    analyses: tuple[PanelAnalysis, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gathered:
+    """What the indices are computed from, wherever it came from."""
+
+    source: str
+    data_line: str
+    panels: tuple[BuiltPanel, ...]
+    cards: tuple[Card, ...]
+    population: Mapping[str, Any] | None
+    greeks: Mapping[str, Any] | None
+    inputs: Mapping[str, str]
+    failures: tuple[dict[str, str], ...]
+    command: str
+
+
+def open_feed(study: StudyFile) -> Feed:
+    """The study's market: the recordings, or the laboratory's simulation.
+
+    Raises
+    ------
+    DataError
+        The recordings are needed and not here.
+    """
+    if study.market.source == "laboratory":
+        start = study.market.start
+        assert start is not None, "the schema demands a start"
+        return LaboratoryFeed.simulate(
+            start, study.market.hours, seed=study.study.seed, steps_per_hour=12
+        )
+    root = find_recordings()
+    if root is None:
+        raise DataError(
+            f"study {study.study.name} needs the recorded market data, which is not here",
+            remedy="set COMMONMODE_DATA to its folder, or run with --source evidence if the study "
+            "has an evidence folder",
+        )
+    return RecordedFeed(root)
+
+
+def run_study(
+    path: Path,
+    *,
+    source: Source = Source.AUTO,
+    evidence_out: bool = False,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> StudyOutcome:
+    """Run a study.
+
+    Parameters
+    ----------
+    path : Path
+        Study file, or a folder that holds ``study.toml``.
+    source : Source
+        ``AUTO``: the recordings where they are, else the study's evidence.
+    evidence_out : bool
+        Write the study's ``evidence`` folder anew.
+    executor, progress : optional
+
+    Raises
+    ------
+    CommonmodeError
+        The study cannot be read, or no data for it is here. A panel that fails is not an error: it
+        is a failure in the results, and the rest finishes.
+    """
+    file = find_study(path)
+    study = load_study(file)
+    progress = progress or SilentProgress()
+    folder = file.parent / "evidence"
+    if _from_evidence(study, source, folder):
+        gathered = _read(study, folder)
+    else:
+        gathered = _build(study, file, executor or SerialExecutor(), progress)
+        if evidence_out:
+            write_evidence(
+                folder,
+                study=study,
+                study_file=file,
+                panels=gathered.panels,
+                cards=gathered.cards,
+                population=gathered.population,
+                greeks=gathered.greeks,
+                inputs=gathered.inputs,
+                data_line=gathered.data_line,
+                version=__version__,
+            )
+    return _analyse(study, file, gathered, progress)
+
+
+def _from_evidence(study: StudyFile, source: Source, folder: Path) -> bool:
+    if source is Source.AUTO:
+        here = study.market.source == "laboratory" or find_recordings() is not None
+        return not here and has_evidence(folder)
+    return source is Source.EVIDENCE
+
+
+def _read(study: StudyFile, folder: Path) -> _Gathered:
+    evidence: Evidence = read_evidence(folder, study)
+    line = f"{evidence.data_line}; quotes not included; regenerate with: {evidence.command}"
+    return _Gathered(
+        source="evidence",
+        data_line=line,
+        panels=evidence.panels,
+        cards=evidence.cards,
+        population=evidence.population,
+        greeks=evidence.greeks,
+        inputs=evidence.inputs,
+        failures=(),
+        command=evidence.command,
+    )
+
+
+def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress) -> _Gathered:
+    models = build_models(study.models, file.parent)
+    feed = open_feed(study)
+    population: dict[str, Any] | None = None
+    greeks: dict[str, Any] | None = None
+    exposure: dict[str, float] = {}
+    failures: list[dict[str, str]] = []
+    if study.population is not None:
+        try:
+            people = draw_people(study, models, people_at(study, feed))
+        except CommonmodeError as error:
+            failures.append({"where": "population", **_error(error)})
+        else:
+            population = population_to_json(people.population)
+            greeks = greeks_to_json(people)
+            exposure = {e["model"]: e["exposure_usd"] for e in population["exposure"]}
+    built = build_panels(study, models, feed, executor=executor, progress=progress)
+    panels = tuple(_exposed(panel, exposure) for panel in built)
+    inputs = {"study.toml": sha256_file(file)}
+    for panel in panels:
+        inputs |= panel.inputs
+    return _Gathered(
+        source=study.market.source,
+        data_line=_data_line(study, panels),
+        panels=panels,
+        cards=models.cards,
+        population=population,
+        greeks=greeks,
+        inputs=inputs,
+        failures=tuple(failures),
+        command=f"commonmode run {shlex.quote(str(file))}",
+    )
+
+
+def _exposed(built: BuiltPanel, exposure: Mapping[str, float]) -> BuiltPanel:
+    if not isinstance(built.panel, Success) or not exposure:
+        return built
+    panel = built.panel.value
+    behind = np.array([exposure.get(model, 0.0) for model in panel.models])
+    return replace(built, panel=Success(with_exposure(panel, behind)))
+
+
+def _data_line(study: StudyFile, panels: Sequence[BuiltPanel]) -> str:
+    if study.market.source == "laboratory":
+        return f"laboratory market: simulated, seed {study.study.seed}; no real data"
+    spans = []
+    for built in panels:
+        if isinstance(built.panel, Success) and len(built.panel.value.times_ms):
+            times = built.panel.value.times_ms
+            first, last = (str(np.datetime64(int(t), "ms"))[:10] for t in (times[0], times[-1]))
+            spans.append(f"{built.settings.name} {first} to {last}")
+    return "real market, recorded: " + "; ".join(spans)
+
+
+def _error(error: CommonmodeError) -> dict[str, str]:
+    return {"reason": "calculation_failed", "message": error.message, "remedy": error.remedy}
+
+
+def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progress) -> StudyOutcome:
+    failures = list(gathered.failures)
+    analyses, panels = [], []
+    progress.start(_STEP, len(gathered.panels))
+    for built in gathered.panels:
+        if not isinstance(built.panel, Success):
+            failures.append({"where": built.settings.name, **failure_to_json(built.panel)})
+            progress.advance(_STEP)
+            continue
+        panel = built.panel.value
+        cards = [*gathered.cards, *built.cards]
+        analysis = analyse_panel(panel, cards, _options(study, built))
+        analyses.append(analysis)
+        panels.append(
+            analysis_to_json(
+                analysis,
+                family=built.settings.family,
+                title=built.settings.title,
+                cards=cards,
+                notes=built.notes,
+                benchmark=built.benchmark,
+            )
+        )
+        progress.advance(_STEP)
+    progress.finish(_STEP)
+    headline = study.study.headline or (panels[0]["name"] if panels else "")
+    own = [card for built in gathered.panels for card in built.cards]
+    results = {
+        "schema": "commonmode/results/1",
+        "study": {
+            "name": study.study.name,
+            "title": study.study.title,
+            "seed": study.study.seed,
+            "source": gathered.source,
+            "data_line": gathered.data_line,
+            "version": __version__,
+            "libraries": {name: installed(name) for name in _LIBRARIES},
+            "command": gathered.command,
+            "inputs": {**gathered.inputs, "study.toml": sha256_file(file)},
+        },
+        "headline": headline,
+        "answers": answer_questions(panels, headline, gathered.population, gathered.greeks),
+        "panels": panels,
+        "population": gathered.population,
+        "greeks": gathered.greeks,
+        "cards": [card_to_json(card) for card in (*gathered.cards, *own)],
+        "failures": failures,
+        "reproduce": gathered.command,
+    }
+    return StudyOutcome(results=plain(results), analyses=tuple(analyses))
+
+
+def _options(study: StudyFile, built: BuiltPanel) -> IndexOptions:
+    settings = built.settings
+    step = HOUR_MS if settings.family != "surface" else settings.every_minutes * 60_000
+    if settings.non_overlapping:
+        step = settings.horizon_hours * HOUR_MS
+    return IndexOptions(
+        alpha=study.indices.alpha,
+        flips=study.indices.flips,
+        draws=study.indices.draws,
+        minimum_block_rows=max(int(np.ceil(settings.minimum_block_hours * HOUR_MS / step)), 1),
+        tail=settings.family != "surface",
+        seed=study.study.seed,
+    )

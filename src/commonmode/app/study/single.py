@@ -1,0 +1,124 @@
+"""The indices of one panel file, as results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonmode import __version__
+from commonmode.adapters.store.cards import read_cards
+from commonmode.adapters.store.files import sha256_file
+from commonmode.adapters.store.packed import SUFFIX, unpack_panel
+from commonmode.adapters.store.panels import load_panel
+from commonmode.app.study.answers import answer_questions
+from commonmode.app.study.results import analysis_to_json, card_to_json, failure_to_json, plain
+from commonmode.converge.analysis import IndexOptions, analyse_panel
+from commonmode.core.result import Failure, FailureReason
+from commonmode.panel.benchmark import validate_benchmark
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.register.cards import Card
+
+__all__ = ["converge_file"]
+
+
+def converge_file(
+    path: Path,
+    cards_path: Path | None = None,
+    *,
+    select: Mapping[str, str] | None = None,
+    options: IndexOptions | None = None,
+) -> dict[str, Any]:
+    """Read a panel file and compute its indices.
+
+    Parameters
+    ----------
+    path : Path
+        ``.parquet``, ``.csv`` (long table) or ``.panel`` (packed).
+    cards_path : Path, optional
+        Cards; an ``exposure_usd`` there is used where the panel states none.
+    select : mapping of column to value, optional
+        For a file of several panels.
+    options : IndexOptions, optional
+
+    Returns
+    -------
+    dict
+        Results as a study's, with one panel.
+    """
+    use = options or IndexOptions()
+    inputs = {path.name: ""}
+    notes: tuple[str, ...] = ()
+    if path.suffix == SUFFIX:
+        panel = unpack_panel(path)
+    else:
+        file = load_panel(path, select=dict(select) if select else None)
+        panel, notes = file.panel, tuple(note.message for note in file.notes)
+    inputs[path.name] = sha256_file(path)
+    cards: tuple[Card, ...] = ()
+    if cards_path is not None:
+        card_file = read_cards(cards_path)
+        cards = card_file.cards
+        inputs[cards_path.name] = sha256_file(cards_path)
+        if np.all(panel.exposure_usd == 1.0) and card_file.exposure_usd:
+            exposure = [card_file.exposure_usd.get(model, 0.0) for model in panel.models]
+            panel = replace(panel, exposure_usd=np.array(exposure))
+    known = {card.model for card in cards}
+    missing = [model for model in panel.models if model not in known]
+    if cards and missing:
+        notes += (f"no card for: {', '.join(missing)}",)
+    analysis = analyse_panel(panel, cards, use)
+    report = analysis_to_json(
+        analysis,
+        family=_family(panel),
+        cards=cards,
+        notes=notes,
+        benchmark=validate_benchmark(panel) if _scored(panel) else None,
+    )
+    failures = [
+        {"where": f"{panel.name} {name}", **failure_to_json(result)}
+        for name, result in (("C2", analysis.c2), ("C3", analysis.c3), ("C6", analysis.c6))
+        if isinstance(result, Failure) and result.reason is not FailureReason.NOT_APPLICABLE
+    ]
+    command = f"commonmode converge --panel {path}"
+    if cards_path is not None:
+        command += f" --cards {cards_path}"
+    results: dict[str, Any] = plain(
+        {
+            "schema": "commonmode/results/1",
+            "study": {
+                "name": panel.name,
+                "title": f"Panel {path.name}",
+                "seed": use.seed,
+                "source": "file",
+                "data_line": f"panel file {path.name}",
+                "version": __version__,
+                "command": command,
+                "inputs": inputs,
+            },
+            "headline": panel.name,
+            "answers": answer_questions([report], panel.name, None, None),
+            "panels": [report],
+            "population": None,
+            "greeks": None,
+            "cards": [card_to_json(card) for card in cards],
+            "failures": failures,
+            "reproduce": command,
+        }
+    )
+    return results
+
+
+def _family(panel: ErrorPanel) -> str:
+    return {PanelKind.QUANTILE: "risk", PanelKind.VOL: "surface"}.get(panel.kind, "world")
+
+
+def _scored(panel: ErrorPanel) -> bool:
+    return (
+        panel.kind is PanelKind.QUANTILE
+        and panel.benchmark_a is not None
+        and bool(panel.complete.any(axis=0).all())
+    )

@@ -133,31 +133,42 @@ def cross_fitted_probability(
     Returns
     -------
     float64, shape (T, N)
-        Zero where the surprise is smaller than at any observed failure.
+        Zero where the surprise is smaller than at any failure of the other spans.
     """
     t, n = failed.shape
     probability = np.zeros((t, n))
-    any_failed = failed.any(axis=1)
-    if not any_failed.any():
-        return probability
-    at_failure = surprise[any_failed]
-    relevant = np.flatnonzero(surprise >= at_failure.min())
-    places = np.unique(np.quantile(at_failure, np.linspace(0.02, 0.90, knots)))
-    x = surprise[relevant]
-    design = (
-        natural_cubic_basis(x, places) if len(places) >= 2 else np.stack([np.ones_like(x), x], 1)
-    )
-    if state is not None:
-        extra = state[relevant]
-        spread = extra.std(axis=0)
-        extra = (extra - extra.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        design = np.concatenate([design, extra], axis=1)
-    outcome = failed[relevant].astype(np.float64)
-    fold = relevant * folds // t
+    fold = np.arange(t) * folds // t
     for k in range(folds):
         held = fold == k
-        if not held.any() or held.all():
+        # Knots and the span of the fit too come from the other folds only.
+        train = ~held & failed.any(axis=1)
+        if not held.any() or not train.any():
             continue
-        beta = fit_logistic(design[~held], outcome[~held])
-        probability[relevant[held]] = expit(design[held] @ beta)
+        at_failure = surprise[train]
+        relevant = surprise >= at_failure.min()
+        places = np.unique(np.quantile(at_failure, np.linspace(0.02, 0.90, knots)))
+        seen, asked = ~held & relevant, held & relevant
+        beta = fit_logistic(
+            _design(surprise[seen], places, _standardised(state, seen, seen)),
+            failed[seen].astype(np.float64),
+        )
+        curve = _design(surprise[asked], places, _standardised(state, asked, seen)) @ beta
+        probability[asked] = expit(curve)
     return probability
+
+
+def _design(x: FloatArray, places: FloatArray, state: FloatArray) -> FloatArray:
+    """Spline of the surprise (a line where all failures lie at one place), then the states."""
+    smooth = (
+        natural_cubic_basis(x, places) if len(places) >= 2 else np.stack([np.ones_like(x), x], 1)
+    )
+    return np.concatenate([smooth, state], axis=1)
+
+
+def _standardised(state: FloatArray | None, rows: BoolArray, by: BoolArray) -> FloatArray:
+    """``state`` at ``rows`` by its mean and spread at ``by``; no columns if there is none."""
+    if state is None:
+        return np.zeros((int(rows.sum()), 0))
+    spread = state[by].std(axis=0)
+    centred = state[rows] - state[by].mean(axis=0)
+    return np.asarray(centred / np.where(spread > 0, spread, 1.0))

@@ -138,6 +138,19 @@ def _memory_and_noise(panel: ErrorPanel, rows: BoolArray) -> tuple[float, float]
     return tau, noise if np.isfinite(noise) else 0.0
 
 
+def _market_state(panel: ErrorPanel, target: int, use: BoolArray) -> FloatArray:
+    """Log of the market's scale and the panel's state columns, shape (rows used, S).
+
+    What is not finite is put at the column's mean, where it says nothing.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = [np.log(panel.scale), *panel.state.values()]
+    known = np.stack([column[use, target] for column in columns], axis=1)
+    there = np.isfinite(known)
+    mean = np.where(there, known, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return np.where(there, known, mean)
+
+
 class ConditionalCoFailure:
     """C3 estimator.
 
@@ -321,7 +334,7 @@ class ConditionalCoFailure:
         loss = panel.outcome < 0
         with np.errstate(divide="ignore"):
             size = np.where(loss, np.log(np.where(loss, -panel.outcome, 1.0)), -np.inf)
-        state = list(panel.state.values())
+        state = [_market_state(panel, k, rows[:, k]) for k in range(rows.shape[1])]
         pairs: dict[str, FloatArray] = {}
         expected: dict[str, FloatArray] = {}
         likelihood: list[FloatArray] = []
@@ -329,14 +342,11 @@ class ConditionalCoFailure:
             products, totals = [], []
             for k in range(rows.shape[1]):
                 use = rows[:, k]
-                known = np.stack([s[use, k] for s in state], axis=1) if state else None
-                if known is not None:
-                    known = np.where(np.isfinite(known), known, np.nanmean(known, axis=0))
                 probability = np.zeros(failed[:, k].shape)
                 probability[use] = cross_fitted_probability(
                     (size - benchmark)[use, k],
                     failed[use, k],
-                    known,
+                    state[k],
                     folds=self.folds,
                     knots=self.knots,
                 )

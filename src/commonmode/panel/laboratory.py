@@ -13,7 +13,10 @@ __all__ = ["panel_of_world"]
 
 
 def panel_of_world(world: ForecastWorld, *, name: str = "laboratory") -> ErrorPanel:
-    """The world as an error panel of hourly quantile forecasts of one target, ``LAB``."""
+    """The world as an error panel of hourly quantile forecasts of one target, ``LAB``.
+
+    The scale is one throughout: the truth about the market's volatility is for nobody to see.
+    """
     return ErrorPanel(
         name=name,
         kind=PanelKind.QUANTILE,
@@ -24,7 +27,7 @@ def panel_of_world(world: ForecastWorld, *, name: str = "laboratory") -> ErrorPa
         targets=(TargetId("LAB"),),
         forecast=world.forecast[:, None, :],
         outcome=world.outcome[:, None],
-        scale=np.abs(world.true_quantile)[:, None],
+        scale=np.ones((len(world.outcome), 1)),
         benchmark_a=world.benchmark_a[:, None],
         benchmark_b=world.benchmark_b[:, None],
     )

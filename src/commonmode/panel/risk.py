@@ -30,7 +30,6 @@ from commonmode.register.model import RiskModel
 __all__ = ["RiskPanelSpec", "build_risk_panel", "build_risk_panels"]
 
 _DAY_MS = 24 * HOUR_MS
-_WEEK_MS = 7 * _DAY_MS
 _MONDAY_MS = 4 * _DAY_MS  # 1970-01-01 was a Thursday
 _LABEL = "risk models"
 
@@ -108,10 +107,10 @@ def build_risk_panels(
     """Walk ``models`` forward once and build every panel from the same fits.
 
     The outcome is the log return over the horizon (NaN over a gap of the market). The scale is the
-    market's own: realised volatility of the week before by ranges, times the root of the horizon.
-    State columns: ``log_rv`` (log of the realised volatility per bar over the last day; that of the
-    week is the scale), ``day_of_week`` (0 Monday) and, unless the outcome covers whole days,
-    ``hour_of_day`` (UTC, of the origin).
+    market's own: realised volatility of the day before by ranges, times the root of the horizon;
+    its logarithm is the volatility state on which co-failure is conditioned. State columns:
+    ``day_of_week`` (0 Monday) and, unless the outcome covers whole days, ``hour_of_day`` (UTC, of
+    the origin).
 
     Parameters
     ----------
@@ -240,10 +239,9 @@ def _assemble(
         ahead[: -spec.horizon] = horizon_returns(history, spec.horizon)[spec.horizon :]
         outcome.append(ahead[at])
         variance = garman_klass_variance(history)
-        week = _trailing_vol(variance, _WEEK_MS // history.step_ms)
         day = _trailing_vol(variance, max(_DAY_MS // history.step_ms, 1))
-        scale.append((week * np.sqrt(spec.horizon))[at])
-        states.append(_state(times, day[at], spec.horizon * history.step_ms))
+        scale.append((day * np.sqrt(spec.horizon))[at])
+        states.append(_state(times, spec.horizon * history.step_ms))
         first = int(np.searchsorted(history.times_ms, first_ms))
         for half, columns in halves.items():
             quantile = range_benchmark(
@@ -295,11 +293,8 @@ def _trailing_vol(variance: FloatArray, bars: int) -> FloatArray:
     return np.asarray(vol)
 
 
-def _state(times: IntArray, day: FloatArray, horizon_ms: int) -> dict[str, FloatArray]:
-    state = {
-        "log_rv": np.log(day),
-        "day_of_week": ((times - _MONDAY_MS) // _DAY_MS % 7).astype(np.float64),
-    }
+def _state(times: IntArray, horizon_ms: int) -> dict[str, FloatArray]:
+    state = {"day_of_week": ((times - _MONDAY_MS) // _DAY_MS % 7).astype(np.float64)}
     if horizon_ms % _DAY_MS:
         state["hour_of_day"] = (times // HOUR_MS % 24).astype(np.float64)
     return state

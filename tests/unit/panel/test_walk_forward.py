@@ -196,14 +196,9 @@ def test_panels_of_two_coins() -> None:
 def test_scale_is_the_markets_own() -> None:
     panel = build_risk_panel({"BTC": HISTORY}, MODELS[:2], train=FIRST)
     row = int(np.searchsorted(HISTORY.times_ms, panel.times_ms[50]))
-    o, h, low, c = (
-        HISTORY.column(n)[row - 167 : row + 1] for n in ("open", "high", "low", "close")
-    )
+    o, h, low, c = (HISTORY.column(n)[row - 23 : row + 1] for n in ("open", "high", "low", "close"))
     variance = 0.5 * np.log(h / low) ** 2 - (2 * np.log(2) - 1) * np.log(c / o) ** 2
     assert panel.scale[50, 0] == pytest.approx(np.sqrt(variance.mean()), rel=1e-9)
-    assert panel.state["log_rv"][50, 0] == pytest.approx(
-        0.5 * np.log(variance[-24:].mean()), rel=1e-9
-    )
     assert panel.state["hour_of_day"][50, 0] == panel.times_ms[50] // STEP % 24
 
 

@@ -150,9 +150,11 @@ def block_plan(
         mask = rows[:, k]
         xc = np.where(mask[:, None], x[:, k] - np.nanmean(x[mask, k], axis=0), np.nan)
         yc = np.where(mask[:, None], y[:, k] - np.nanmean(y[mask, k], axis=0), np.nan)
-        n = xc.shape[1]
-        partner = np.roll(np.arange(n), 1)
-        times.append(integrated_autocorrelation_time(xc * yc[:, partner]))
+        # Each model with the mean of all others, so that the order of models does not matter.
+        others_x, others_y = (
+            (v.sum(axis=1, keepdims=True) - v) / (v.shape[1] - 1) for v in (xc, yc)
+        )
+        times.append(integrated_autocorrelation_time(0.5 * (xc * others_y + yc * others_x)))
     tau = float(np.max(times))
     count = min(choose_block_count(t, tau), max(t // max(minimum_rows, 1), 1))
     return tau, block_edges(t, count)

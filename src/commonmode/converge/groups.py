@@ -12,7 +12,7 @@ from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
-from commonmode.stats.comovement import contrast_weights
+from commonmode.stats.comovement import contrast_weights, pair_index
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Group", "GroupContrast", "blind_groups", "contrast_groups", "declared_groups"]
@@ -109,6 +109,8 @@ def contrast_groups(
 ) -> tuple[tuple[GroupContrast, ...], MaxTest | None]:
     """Contrast of every group, tested together, largest t first.
 
+    Groups with the same contrast (``confounded_with``) stand by the mean of their own pairs.
+
     Parameters
     ----------
     contributions : float64, shape (B, P)
@@ -123,8 +125,15 @@ def contrast_groups(
     members = membership(groups, models)
     weights = contrast_weights(members)
     alike = _same_contrast(weights, groups)
-    test = sign_flip_max_test(contributions @ weights.T, flips=flips, alpha=alpha, rng=rng)
-    order = np.argsort(-test.t, kind="stable")
+    values = contributions @ weights.T
+    # Where models are one and the same a contrast cancels but for rounding, which is no data.
+    values[np.abs(values) <= 1e-10 * (np.abs(contributions) @ np.abs(weights.T))] = 0.0
+    test = sign_flip_max_test(values, flips=flips, alpha=alpha, rng=rng)
+    # Of groups with the same contrast the one whose own pairs are larger comes first.
+    rows, columns = pair_index(len(models))
+    inside = (members[:, rows] & members[:, columns]).astype(np.float64)
+    own = inside @ contributions.sum(axis=0) / inside.sum(axis=1)
+    order = np.lexsort((-own, -np.round(test.t, 6)))
     contrasts = tuple(
         GroupContrast(
             group=groups[g],

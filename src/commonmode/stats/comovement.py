@@ -70,7 +70,8 @@ class BlockCorrelation:
     pairs : float64, shape (P,)
         Its entries i < j, within [-1, 1].
     contributions : float64, shape (B, P)
-        Per block; they add up to ``pairs`` before these are held within [-1, 1]. Under no co-movement each has mean zero.
+        Per block; they add up to ``pairs`` before these are held within [-1, 1]. Under no
+        co-movement each has mean zero.
     influence : float64, shape (B, P)
         Contributions less the part that estimating the variances adds (delta method).
     """

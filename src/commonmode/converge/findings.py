@@ -187,7 +187,7 @@ def _shared_by_everybody(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> 
         return []
     sentence = (
         f"All models deviate together from the benchmark (mean correlation {wide[0].estimate:.2f}, "
-        f"adjusted p = {wide[0].p_adjusted:.2g}). Candidates are what all of them declare "
+        f"adjusted p = {wide[0].p_adjusted:.2g}). Candidates are what (nearly) all of them declare "
         f"({'; '.join(c.group.name for c in wide)}), whatever all of them leave out, and a blind "
         "spot of the benchmark: these cannot be told apart inside this population."
     )

@@ -41,5 +41,6 @@ def demo(
         typer.echo(f"report: {report}   results: {out / 'results.json'}")
         typer.echo("")
         check = zero_check()
-        typer.echo(str(check))
-    raise typer.Exit(0 if check.passed and not results["failures"] else 1)
+        for sentence in check.sentences:
+            typer.echo(sentence)
+    raise typer.Exit(0 if check.ok and not results["failures"] else 1)

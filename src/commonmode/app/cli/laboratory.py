@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from commonmode.app.cli.common import errors_as_messages, progress_bars, workers_executor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +44,7 @@ def laboratory(
     json_: Annotated[
         bool, typer.Option("--json", help="Print every rate as JSON and nothing else.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one per core by default.")
-    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes all cores.")] = 0,
 ) -> None:
     """Measure what the indices promise on simulated worlds whose truth is known.
 
@@ -53,22 +52,16 @@ def laboratory(
     """
     from rich.console import Console
 
-    from commonmode.adapters.compute import ProcessExecutor
     from commonmode.converge.evidence import run_section
-    from commonmode.core.errors import CommonmodeError
 
     names = only or list(TITLES)
     if quick:
         seeds, names = min(seeds, 20), only or list(TITLES)[:2]
     numbers = range(first_seed, first_seed + seeds)
     found: dict[str, tuple[Outcome, ...]] = {}
-    try:
-        with ProcessExecutor(workers) as executor, _Bars() as bars:
-            for name in names:
-                found[name] = run_section(name, numbers, executor=executor, progress=bars)
-    except CommonmodeError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
-        raise typer.Exit(2) from error
+    with errors_as_messages(), progress_bars(False) as bars, workers_executor(workers) as executor:
+        for name in names:
+            found[name] = run_section(name, numbers, executor=executor, progress=bars)
     if json_:
         typer.echo(_to_json(found, numbers))
         return
@@ -88,42 +81,6 @@ def laboratory(
             f"Seeds {numbers[0]} to {numbers[-1]}. Rates in %, ± the simulation's own standard "
             "error; means with their standard deviation in brackets."
         )
-
-
-class _Bars:
-    """Progress bars on standard error, so that standard output stays the result."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
-
-        text = TextColumn("{task.description}")
-        self._bars = Progress(
-            text, BarColumn(), MofNCompleteColumn(), Remaining(), console=Console(stderr=True)
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> _Bars:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def start(self, label: str, total: int) -> None:
-        self._tasks[label] = self._bars.add_task(label, total=total)
-
-    def advance(self, label: str, steps: int = 1) -> None:
-        self._bars.advance(self._tasks[label], steps)
-
-    def finish(self, label: str) -> None:
-        self._bars.remove_task(self._tasks.pop(label))
 
 
 def _percent(rate: Rate) -> str:

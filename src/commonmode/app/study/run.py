@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -218,13 +219,31 @@ def _exposed(built: BuiltPanel, exposure: Mapping[str, float]) -> BuiltPanel:
 def _data_line(study: StudyFile, panels: Sequence[BuiltPanel]) -> str:
     if study.market.source == "laboratory":
         return f"laboratory market: simulated, seed {study.study.seed}; no real data"
-    spans = []
-    for built in panels:
-        if isinstance(built.panel, Success) and len(built.panel.value.times_ms):
-            times = built.panel.value.times_ms
-            first, last = (str(np.datetime64(int(t), "ms"))[:10] for t in (times[0], times[-1]))
-            spans.append(f"{built.settings.name} {first} to {last}")
-    return "real market, recorded: " + "; ".join(spans)
+    spans: list[str] = []
+    for family in ("surface", "risk"):
+        times = [
+            built.panel.value.times_ms
+            for built in panels
+            if built.settings.family == family
+            and isinstance(built.panel, Success)
+            and len(built.panel.value.times_ms)
+        ]
+        if times:
+            first = min(int(t[0]) for t in times)
+            last = max(int(t[-1]) for t in times)
+            spans.append(_span(first, last, days=family == "surface"))
+    return "real market, recorded " + " and ".join(spans)
+
+
+def _span(first_ms: int, last_ms: int, *, days: bool) -> str:
+    """``12-13 April 2023`` for snapshots, ``hourly 2020-2023`` for histories."""
+    first, last = (datetime.fromtimestamp(ms / 1000, tz=UTC) for ms in (first_ms, last_ms))
+    if not days:
+        return f"hourly {first.year}-{last.year}" if first.year != last.year else f"{first.year}"
+    if (first.year, first.month) == (last.year, last.month):
+        start = f"{first.day}-" if first.day != last.day else ""
+        return f"{start}{last.day} {last:%B %Y}"
+    return f"{first.day} {first:%B %Y} - {last.day} {last:%B %Y}"
 
 
 def _error(error: CommonmodeError) -> dict[str, str]:

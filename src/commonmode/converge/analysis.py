@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -12,13 +12,18 @@ from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
-from commonmode.core.errors import CommonmodeError
+from commonmode.core.errors import CommonmodeError, ConfigurationError
+from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 from commonmode.register.graph import CommonCauseGraph, common_cause_graph, similarity_interval
 
-__all__ = ["IndexOptions", "PanelAnalysis", "Similarity", "analyse_panel"]
+__all__ = ["IndexOptions", "LeftOut", "PanelAnalysis", "Similarity", "analyse_panel"]
+
+# Indices need the same times of everybody. A model that answers at fewer than half of the times at
+# which some model does would cost the others most of the panel.
+_LEAST_ANSWERED = 0.5
 
 T = TypeVar("T")
 
@@ -55,21 +60,54 @@ class Similarity:
     interval: tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A model that took no part in the indices.
+
+    Attributes
+    ----------
+    model : ModelId
+    answered : float
+        Share of the times at which it gave a forecast, for the target where it gave fewest.
+    failure : Failure
+        Why, with the reason of most of its failed cells.
+    """
+
+    model: ModelId
+    answered: float
+    failure: Failure
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PanelAnalysis:
-    """The indices of one panel; an index that could not be computed is a failure with a reason."""
+    """The indices of one panel; an index that could not be computed is a failure with a reason.
+
+    Attributes
+    ----------
+    panel : ErrorPanel
+        As given, without the models left out.
+    c1, c2, c3, c6 : Success or Failure
+    options : IndexOptions
+    left_out : tuple of LeftOut
+        Models with forecasts at fewer than half of the times; the others' numbers are what they
+        would be without them.
+    """
 
     panel: ErrorPanel
     c1: Result[Similarity]
     c2: Result[EffectiveNumberResult]
     c3: Result[CoFailureResult]
     c6: Result[DispersionResult]
+    options: IndexOptions = field(default_factory=IndexOptions)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def analyse_panel(
     panel: ErrorPanel, cards: Sequence[Card] = (), options: IndexOptions | None = None
 ) -> PanelAnalysis:
     """Compute C1, C2, C3 and C6.
+
+    A model that mostly failed is left out, not the times at which it did.
 
     Parameters
     ----------
@@ -80,6 +118,10 @@ def analyse_panel(
     options : IndexOptions, optional
     """
     use = options or IndexOptions()
+    left_out = _mostly_failed(panel)
+    if left_out:
+        gone = {entry.model for entry in left_out}
+        panel = panel.select_models(tuple(m for m in panel.models if m not in gone))
     mine = [card for card in cards if card.model in panel.models]
     groups = declared_groups(panel.models, mine)
 
@@ -103,6 +145,15 @@ def analyse_panel(
         )
         return index.fit(panel, groups).result_
 
+    c1: Result[Similarity]
+    if mine:
+        c1 = _try("common-cause graph (C1)", lambda: _similarity(panel, mine, use.seed))
+    else:
+        c1 = Failure(
+            FailureReason.NOT_APPLICABLE,
+            f"there are no cards of the models of panel {panel.name}",
+            "declare what the models are made of (docs/panel.md)",
+        )
     c3: Result[CoFailureResult]
     if panel.kind is not PanelKind.QUANTILE or not use.tail:
         c3 = Failure(
@@ -114,11 +165,39 @@ def analyse_panel(
         c3 = _try("co-failure (C3)", cofailure)
     return PanelAnalysis(
         panel=panel,
-        c1=_try("common-cause graph (C1)", lambda: _similarity(panel, mine, use.seed)),
+        c1=c1,
         c2=_try("effective number (C2)", comovement),
         c3=c3,
         c6=_try("disagreement (C6)", lambda: _disagreement(panel, use)),
+        options=use,
+        left_out=left_out,
     )
+
+
+def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:
+    """Models that answer at fewer than half of the times at which somebody does."""
+    there = np.isfinite(panel.forecast)
+    somebody = np.maximum(there.any(axis=2).sum(axis=0), 1)
+    answered = (there.sum(axis=0) / somebody[:, None]).min(axis=0)
+    found = []
+    for model, share in zip(panel.models, answered.tolist(), strict=True):
+        if share >= _LEAST_ANSWERED:
+            continue
+        said = [cell for cell in panel.failures if cell.model == model]
+        most = max(said, key=lambda cell: cell.count).failure if said else None
+        found.append(
+            LeftOut(
+                model,
+                share,
+                Failure(
+                    most.reason if most else FailureReason.MISSING_DATA,
+                    f"{model} answered at {100 * share:.0f} % of the times and is left out of the "
+                    f"indices{f': {most.message}' if most else ''}",
+                    (most.remedy if most else "") or "give its forecasts, or leave the model out",
+                ),
+            )
+        )
+    return tuple(found)
 
 
 def _disagreement(panel: ErrorPanel, use: IndexOptions) -> DispersionResult:
@@ -129,7 +208,11 @@ def _similarity(panel: ErrorPanel, cards: Sequence[Card], seed: int) -> Similari
     exposure = dict(zip(panel.models, panel.exposure_usd.tolist(), strict=True))
     graph = common_cause_graph(cards, exposure)
     upper = np.triu_indices(len(graph.models), 1)
-    mean = float(graph.overall[upper].mean()) if len(graph.models) > 1 else 1.0
+    if len(graph.models) < 2:
+        raise ConfigurationError(
+            f"only {len(graph.models)} model has a card", remedy="write one card per model"
+        )
+    mean = float(graph.overall[upper].mean())
     return Similarity(graph, mean, similarity_interval(graph.use, rng=seed))
 
 

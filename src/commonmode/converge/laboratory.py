@@ -281,7 +281,7 @@ class ZeroCheck:
         Worlds with nothing planted.
     alpha : float
         Level of the tests, so ``alpha`` of the unplanted worlds are expected to reject.
-    ok : bool
+    passed : bool
         The planted component was found and ranked first, and neither index rejected in more
         unplanted worlds than would happen by chance once in a thousand checks.
     """
@@ -289,7 +289,7 @@ class ZeroCheck:
     planted: WorldRow
     silent: WorldTable
     alpha: float
-    ok: bool
+    passed: bool
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -303,6 +303,10 @@ class ZeroCheck:
             f"Laboratory, {worlds} worlds with nothing planted: C2 rejects in {c2} and C3 in {c3}, "
             f"about {self.alpha * worlds:.0f} expected by chance at {100 * self.alpha:.0f} %.",
         )
+
+    def __str__(self) -> str:
+        """The sentences, one per line."""
+        return "\n".join(self.sentences)
 
 
 def zero_check(
@@ -339,8 +343,8 @@ def zero_check(
     )
     most = _chance_limit(worlds, alpha)
     seen = max(silent.rate(index).value for index in ("c2_rejects", "c3_rejects"))
-    ok = bool(planted.found) and round(seen * worlds) <= most
-    return ZeroCheck(planted=planted, silent=silent, alpha=alpha, ok=ok)
+    passed = bool(planted.found) and round(seen * worlds) <= most
+    return ZeroCheck(planted=planted, silent=silent, alpha=alpha, passed=passed)
 
 
 def _chance_limit(worlds: int, alpha: float) -> int:

@@ -75,7 +75,7 @@ def _effective_number(c2: Mapping[str, Any]) -> IndexRow:
     if share is not None:
         found.append("no part of 3 models" if share >= 1 else f"{percent(share)} in 3 models")
     if common is not None:
-        found.append("none in all" if common >= 1 else f"{percent(common)} in all models")
+        found.append("none of all" if common >= 1 else f"{percent(common)} in all")
     return IndexRow(
         name="Independent models (C2)",
         reading=f"{c2['models']} = all independent, 1 = all act as one",
@@ -83,7 +83,7 @@ def _effective_number(c2: Mapping[str, Any]) -> IndexRow:
         bounds=_bounds(c2["interval"]),
         shown=estimate(c2["effective_number"], c2["interval"], 1),
         p=p_value(c2["p_value"]),
-        detectable="a part with " + ", ".join(found) if found else "",
+        detectable=", ".join(found),
         low=1.0,
         high=float(c2["models"]),
         reference=(float(c2["models"]), "all independent"),
@@ -227,7 +227,7 @@ def index_dots(rows: Sequence[IndexRow]) -> dict[str, Any] | None:
 
 
 def _seen(row: IndexRow) -> str:
-    return f"would have found {row.detectable}" if row.p else row.detectable
+    return f"p {row.p}; would have found:<br>{row.detectable}" if row.p else row.detectable
 
 
 def _whisker(bounds: tuple[float, float], tag: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ place. Names come from users, so every text is escaped: Plotly reads a subset of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,7 +120,7 @@ def _spread(place: int, count: int, rows: int) -> float:
 
 
 def _size(exposure: float, largest: float) -> float:
-    return 9.0 + 17.0 * float(exposure / largest) ** 0.5
+    return 9.0 + 17.0 * math.sqrt(exposure / largest)
 
 
 def _part_hover(part: Mapping[str, Any]) -> str:
@@ -208,6 +209,7 @@ def correlation_map(panel: Mapping[str, Any]) -> Figure | None:
         "colorscale": [[0, "var(--cold)"], [0.5, "var(--card)"], [1, "var(--warm)"]],
         "text": [["" if v is None else number(v) for v in row] for row in cells],
         "texttemplate": "%{text}",
+        "textfont": {"color": "var(--ink)"},
         "hovertemplate": "%{y} and %{x}: %{text}<extra></extra>",
         "xgap": 2,
         "ygap": 2,
@@ -257,10 +259,10 @@ def failure_split(c3: Mapping[str, Any]) -> Figure | None:
         130,
         barmode="relative",
         showlegend=True,
-        legend={"orientation": "h", "y": 1.25, "x": 0, "traceorder": "normal"},
+        legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         margin={"l": 10, "r": 20, "t": 30, "b": 30},
         xaxis={"tickformat": ".0%", "fixedrange": True, "gridcolor": "var(--line)"},
-        yaxis={"fixedrange": True, "showticklabels": False},
+        yaxis={"fixedrange": True, "visible": False},
     )
     return {"data": bars, "layout": layout}
 

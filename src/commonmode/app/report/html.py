@@ -1,0 +1,131 @@
+"""report.html: one file with everything in it, pictures and their script included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from commonmode.app.report import tables
+from commonmode.app.report.dots import index_dots, index_rows
+from commonmode.app.report.figures import (
+    correlation_map,
+    dependency_graph,
+    failure_split,
+    who_depends,
+)
+from commonmode.app.report.limits import limits
+from commonmode.app.report.ordering import LAYERS
+from commonmode.app.report.words import clean, duration, number, percent, period
+
+__all__ = ["render_html"]
+
+_SOURCES = {
+    "recorded": "recorded",
+    "evidence": "evidence",
+    "laboratory": "simulated",
+}
+_INDEX_NAMES = {
+    "c1": "Declared similarity (C1)",
+    "c2": "Independent models (C2)",
+    "c3": "Fail together (C3)",
+    "c6": "Disagreement (C6)",
+}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("commonmode.app.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    environment.filters["clean"] = _words
+    return environment
+
+
+def _words(text: object) -> str:
+    """User text; no line breaks before a percent sign."""
+    return clean(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _plotly_script() -> str:
+    """Plotly's JavaScript from the Python package, safe inside a script element."""
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script.replace("</script", r"<\/script")
+
+
+def render_html(results: Mapping[str, Any]) -> str:
+    """The report as one HTML page that asks nothing of the network.
+
+    Parameters
+    ----------
+    results : mapping
+        As published in ``schema/results.schema.json``.
+
+    Returns
+    -------
+    str
+        UTF-8 text of report.html.
+    """
+    population, greeks = results["population"], results["greeks"]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        results=results,
+        study=results["study"],
+        source=_SOURCES[results["study"]["source"]],
+        panels=[_panel(panel, results["cards"]) for panel in results["panels"]],
+        layers=LAYERS,
+        dependence=who_depends(population),
+        participants=None if population is None else tables.participant_table(population),
+        exposure=None if population is None else tables.exposure_table(population),
+        greek_table=None if greeks is None else tables.greek_table(greeks),
+        greek_details=None if greeks is None else tables.greek_details(greeks),
+        cards=tables.card_table(results["cards"], LAYERS) if results["cards"] else None,
+        limits=limits(results),
+        plotly=_plotly_script(),
+    )
+
+
+def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything the template shows about one panel."""
+    rows = index_rows(panel)
+    level = "" if panel["level"] is None else f"{percent(panel['level'], 1)} quantile"
+    c2 = panel["c2"]
+    noise = c2["benchmark_noise_ratio"] if c2["status"] == "ok" else None
+    return {
+        "raw": panel,
+        "facts": (
+            ("Forecast", level or panel["kind"]),
+            ("Horizon", duration(panel["horizon_ms"])),
+            ("Period", period(panel["first_ms"], panel["last_ms"])),
+            ("Times", f"{panel['times']:,}"),
+            ("Targets", ", ".join(clean(t) for t in panel["targets"])),
+            ("Models", str(len(panel["models"]))),
+        ),
+        "rows": rows,
+        "failed": [
+            {"name": name, **panel[key]}
+            for key, name in _INDEX_NAMES.items()
+            if panel[key]["status"] == "failed"
+        ],
+        "dots": index_dots(rows),
+        "graph": dependency_graph(panel, cards),
+        "unshared": tables.unshared(panel),
+        "map": correlation_map(panel),
+        "split": failure_split(panel["c3"]),
+        "split_table": tables.split_words(panel["c3"]),
+        "components": tables.component_table(panel),
+        "found": tables.found_table(panel),
+        "models": tables.model_table(panel),
+        "benchmark": tables.benchmark_table(panel),
+        "noise": "" if noise is None else number(noise),
+        "cells": tables.cell_table(panel),
+    }

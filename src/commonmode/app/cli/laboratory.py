@@ -21,8 +21,8 @@ __all__ = ["laboratory"]
 TITLES = {
     "acceptance": "Nothing planted, and a component carrying 30 % in three of eight models",
     "controls": "Rejections when nothing is planted, with one step of the method left out",
-    "persistence": "Deviations that last longer",
-    "noise": "Noisier benchmarks (deviations have sd 0.15)",
+    "persistence": "Deviations that last longer (AR 0.9 above)",
+    "noise": "Less and more benchmark noise (deviations have sd 0.15; 0.15 above)",
     "power": "Power of C3",
     "detectable": "Power at the minimum detectable effect that is printed (nominal 80 %)",
 }

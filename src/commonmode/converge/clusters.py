@@ -17,6 +17,8 @@ from commonmode.stats.comovement import effective_number
 
 __all__ = ["Cluster", "Remedy", "act_as_one", "rank_remedies"]
 
+_ROUNDING = 1e-9  # sums of squared correlations closer than this are the same
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -45,9 +47,10 @@ class Remedy:
     contrast : GroupContrast
         The component (or components with the same users) and its excess co-movement.
     effective_number_after : float
-        If the pairs that share it moved together as little as their members do with others.
+        If the pairs that share it moved together as little as their members do with others; NaN
+        without benchmarks, as the effective number itself.
     gain : float
-        Independent models won.
+        Independent models won; NaN without benchmarks.
     exposure_usd : float
         USD behind the models that use it.
     """
@@ -104,27 +107,41 @@ def rank_remedies(
     The counterfactual takes each component's estimated excess correlation off the pairs that share
     it (never below zero): a first-order answer that ignores what replaces it.
     """
-    before = float(effective_number(_excess(result.correlation), result.models))
+    before = _excess(result.correlation)
+    # The index is debiased; what is taken off a pair comes off its debiased sum of squares.
+    debiased = (result.models**2 / result.effective_number - result.models) / 2.0
     remedies = []
+    taken_off = {}
     for contrast in result.components:
         if contrast.p_adjusted > alpha or contrast.estimate <= 0 or not contrast.identified:
+            continue
+        if contrast.explained_by:
             continue
         rows = [panel.models.index(m) for m in contrast.group.members]
         changed = result.correlation.copy()
         block = np.ix_(rows, rows)
         changed[block] = np.clip(changed[block] - contrast.estimate, 0.0, None)
         np.fill_diagonal(changed, 1.0)
-        after = float(effective_number(_excess(changed), result.models))
+        off = before - _excess(changed)
+        if off <= _ROUNDING:
+            continue
+        taken_off[contrast.group.name] = off
+        after = float(effective_number(debiased - off, result.models))
         remedies.append(
             Remedy(
                 contrast=contrast,
                 effective_number_after=after,
-                gain=after - before,
+                gain=after - result.effective_number,
                 exposure_usd=float(panel.exposure_usd[rows].sum()),
             )
         )
     # What can be told apart from everything else comes first.
-    return tuple(sorted(remedies, key=lambda r: (bool(r.contrast.confounded_with), -r.gain)))
+    return tuple(
+        sorted(
+            remedies,
+            key=lambda r: (bool(r.contrast.confounded_with), -taken_off[r.contrast.group.name]),
+        )
+    )
 
 
 def _excess(correlation: FloatArray) -> float:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonmode.converge.groups import Group, GroupContrast, blind_groups, contrast_groups
+from commonmode.converge.groups import (
+    Group,
+    GroupContrast,
+    account_for_overlap,
+    blind_groups,
+    contrast_groups,
+)
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.core.random import stream
@@ -240,6 +246,14 @@ class EffectiveNumber:
             alpha=self.alpha,
             rng=stream(self.rng, "C2", "components"),
         )
+        components = account_for_overlap(
+            components,
+            block.contributions,
+            panel.models,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C2", "overlap"),
+        )
         p_value = min((c.p_adjusted for c in contrasts), default=1.0)
         rejects = p_value <= self.alpha
         interval = None
@@ -340,6 +354,8 @@ def _minimum_detectable(
     errors = [c.standard_error for c in contrasts if len(c.group.members) == size]
     if test is None or not errors:
         return float("nan")
+    if not np.median(errors) > 0:
+        return 1.0  # nothing deviates measurably, so nothing would be found
     members = np.arange(models) < size
     return detectable_correlation(
         contrast_weights(members[None])[0],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,7 +15,14 @@ from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import contrast_weights, pair_index
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
-__all__ = ["Group", "GroupContrast", "blind_groups", "contrast_groups", "declared_groups"]
+__all__ = [
+    "Group",
+    "GroupContrast",
+    "account_for_overlap",
+    "blind_groups",
+    "contrast_groups",
+    "declared_groups",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,9 @@ class GroupContrast:
     confounded_with : tuple of str
         Other groups whose contrast is the same by algebra (a group and its complement): no data
         can tell them apart.
+    explained_by : str
+        A group ranked higher whose overlap with this one accounts for it: with that group in the
+        regression nothing significant is left. Empty if it stands on its own.
     """
 
     group: Group
@@ -64,6 +74,7 @@ class GroupContrast:
     p_adjusted: float
     identified: bool = True
     confounded_with: tuple[str, ...] = ()
+    explained_by: str = ""
 
 
 def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[Group, ...]:
@@ -148,6 +159,49 @@ def contrast_groups(
         for g in order
     )
     return contrasts, test
+
+
+def account_for_overlap(
+    contrasts: Sequence[GroupContrast],
+    contributions: FloatArray,
+    models: Sequence[ModelId],
+    *,
+    flips: int,
+    alpha: float,
+    rng: int | np.random.Generator,
+) -> tuple[GroupContrast, ...]:
+    """Mark significant groups that are significant only because they overlap a higher one.
+
+    Going down the ranking, each significant group is tested again with the indicators of those
+    that already stand on their own in the regression (forward selection).
+
+    Parameters
+    ----------
+    contrasts : sequence of GroupContrast
+        As from :func:`contrast_groups`.
+    contributions : float64, shape (B, P)
+    models : sequence of ModelId, length N
+    flips, alpha, rng
+        Of the tests.
+    """
+    standing: list[Group] = []
+    marked = []
+    for contrast in contrasts:
+        explained = ""
+        if contrast.identified and contrast.p_adjusted <= alpha and contrast.estimate > 0:
+            if standing:
+                given = membership(standing, models)
+                values = (
+                    contributions @ contrast_weights(membership([contrast.group], models), given).T
+                )
+                if sign_flip_max_test(values, flips=flips, rng=rng).p_single[0] > alpha:
+                    mine = set(contrast.group.members)
+                    overlaps = [len(mine & set(group.members)) for group in standing]
+                    explained = standing[int(np.argmax(overlaps))].name
+            if not explained:
+                standing.append(contrast.group)
+        marked.append(replace(contrast, explained_by=explained))
+    return tuple(marked)
 
 
 def _same_contrast(weights: FloatArray, groups: Sequence[Group]) -> list[tuple[str, ...]]:

@@ -167,7 +167,7 @@ def excess_interval(
     return float(max(low, 0.0)), float(max(high, 0.0))
 
 
-def contrast_weights(groups: BoolArray) -> FloatArray:
+def contrast_weights(groups: BoolArray, given: BoolArray | None = None) -> FloatArray:
     """Weights that turn a pair vector into one co-movement contrast per group of models.
 
     For each group the contrast is the coefficient of "both in the group" in a regression of the
@@ -180,6 +180,9 @@ def contrast_weights(groups: BoolArray) -> FloatArray:
     ----------
     groups : bool, shape (M, N)
         At least two members each.
+    given : bool, shape (G, N), optional
+        Groups already accounted for: their indicators join the regression, and a contrast is what
+        is left beyond them (zero weights where nothing can be).
 
     Returns
     -------
@@ -192,13 +195,19 @@ def contrast_weights(groups: BoolArray) -> FloatArray:
     effects[np.arange(number), rows] = 1.0
     effects[np.arange(number), columns] = 1.0
     nuisance = effects if n >= 5 else np.ones((number, 1))
-    basis, _ = np.linalg.qr(nuisance)
+    if given is not None:
+        nuisance = np.column_stack([nuisance, (given[:, rows] & given[:, columns]).T])
+    left, size, _ = np.linalg.svd(nuisance, full_matrices=False)
+    basis = left[:, size > 1e-9 * size[0]]
     weights = np.empty((len(groups), number))
     for g, members in enumerate(groups):
         inside = (members[rows] & members[columns]).astype(np.float64)
         rest = inside - basis @ (basis.T @ inside)
         norm = float(rest @ rest)
-        weights[g] = rest / norm if norm > 1e-9 * inside.sum() else inside / inside.sum()
+        if norm > 1e-9 * inside.sum():
+            weights[g] = rest / norm
+        else:
+            weights[g] = inside / inside.sum() if given is None else 0.0
     return weights
 
 

@@ -43,4 +43,4 @@ def demo(
         check = zero_check()
         for sentence in check.sentences:
             typer.echo(sentence)
-    raise typer.Exit(0 if check.ok and not results["failures"] else 1)
+    raise typer.Exit(0 if check.passed and not results["failures"] else 1)

@@ -77,8 +77,9 @@ def _shared(panels: Sequence[Panel]) -> str:
         c2 = _ok(panel, "c2")
         if c2 is None or not c2["rejects"]:
             continue
-        named = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and c["identified"]]
-        wide = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["identified"]]
+        found = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["explained_by"]]
+        named = [c for c in found if c["identified"]]
+        wide = [c for c in found if not c["identified"]]
         text = "; ".join(f"{c['name']} ({len(c['members'])} models)" for c in named[:2])
         if wide:
             text += f"{'; ' if text else ''}and all of them {wide[0]['name']}"

@@ -8,7 +8,6 @@ from typing import Any
 from commonmode.app.study.results import analysis_to_json, card_to_json, plain
 from commonmode.converge.analysis import IndexOptions, analyse_panel
 from commonmode.lab.worlds import WorldConfig, simulate_world
-from commonmode.panel.benchmark import validate_benchmark
 from commonmode.panel.laboratory import panel_of_world
 from commonmode.register.cards import Card
 
@@ -70,6 +69,5 @@ def laboratory_results() -> dict[str, Any]:
         title="Laboratory forecasts, one hour",
         cards=world.cards,
         notes=("simulated: no data were cleaned",),
-        benchmark=validate_benchmark(panel),
     )
     return study_of([entry], world.cards)

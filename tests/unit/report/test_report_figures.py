@@ -25,10 +25,8 @@ from report_cases import full
 from report_results import laboratory_results
 
 # Every name that the page's style sheet gives a colour to and a figure uses.
-COLOURS = re.findall(
-    r"--([a-z-]+):",
-    (files("commonmode.app.report") / "templates" / "report.css").read_text("utf-8"),
-)
+STYLES = (files("commonmode.app.report") / "templates" / "report.css").read_text("utf-8")
+COLOURS = re.findall(r"--([a-z-]+):", STYLES)
 
 
 @pytest.fixture(scope="module")

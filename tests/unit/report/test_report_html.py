@@ -85,6 +85,7 @@ def test_every_section_and_picture_is_there() -> None:
         for finding in panel["findings"]:
             assert finding["sentence"] in words
     assert "Ownership is assumed." in words
+    assert "The benchmarks must be at least as good" in words
     assert "rho at its bound" in words
     assert "signs differ" in words
     assert "Blind spot of the benchmark" in words

@@ -29,9 +29,12 @@ def text(value: object) -> str:
 
 
 def short(value: object, most: int = 34) -> str:
-    """User text for a label that has little room."""
+    """User text for a label that has little room; head and tail stay, for both tell names apart."""
     whole = clean(value)
-    return text(whole if len(whole) <= most else whole[: most - 1] + "…")
+    if len(whole) > most:
+        tail = most // 3
+        whole = f"{whole[: most - tail - 1]}…{whole[-tail:]}"
+    return text(whole)
 
 
 def _base(height: int, **layout: Any) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def dependency_graph(panel: Mapping[str, Any], cards: Sequence[Mapping[str, Any]
         _nodes(
             x=0.0,
             y=[at_left[m] for m in left],
-            labels=[short(m) for m in left],
+            labels=[short(m, 24) for m in left],
             hover=[f"{text(m)}<br>{usd(exposure[m])} rest on it" for m in left],
             size=[_size(exposure[m], largest) for m in left],
             colour="var(--ink)",
@@ -184,7 +187,7 @@ def correlation_map(panel: Mapping[str, Any]) -> Figure | None:
     order = by_cluster(models, c2["clusters"])
     n = len(order)
     cells = [[None if i == j else c2["correlation"][i][j] for j in order] for i in order]
-    names = [short(models[i], 22) for i in order]
+    names = [short(models[i], 19) for i in order]
     shapes = []
     start = 0
     for cluster in c2["clusters"]:

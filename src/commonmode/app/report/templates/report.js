@@ -19,6 +19,8 @@
       const place = document.getElementById(source.dataset.plot);
       try {
         const plot = paint(JSON.parse(source.textContent), colours);
+        // Drawn wide and scaled down by the style sheet: paper has no scroll bar.
+        if (root.classList.contains("paper")) plot.layout.width = 960;
         Plotly.react(place, plot.data, plot.layout, { displayModeBar: false, responsive: true });
         place.dataset.drawn = "true";
       } catch (error) {

@@ -68,7 +68,7 @@ def _independent(panels: Sequence[Panel]) -> str:
                 f"{panel['title']}: {c2['models']} models count as "
                 f"{c2['effective_number']:.1f} independent ones{together}."
             )
-    return " ".join(parts)
+    return " ".join(parts) or "No panel could be built; see the failures."
 
 
 def _shared(panels: Sequence[Panel]) -> str:
@@ -77,7 +77,9 @@ def _shared(panels: Sequence[Panel]) -> str:
         c2 = _ok(panel, "c2")
         if c2 is None or not c2["rejects"]:
             continue
-        found = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["explained_by"]]
+        found = [
+            c for c in c2["components"] if c["p_adjusted"] <= c2["alpha"] and not c["explained_by"]
+        ]
         named = [c for c in found if c["identified"]]
         wide = [c for c in found if not c["identified"]]
         text = "; ".join(f"{c['name']} ({len(c['members'])} models)" for c in named[:2])
@@ -104,8 +106,10 @@ def _confidence(panels: Sequence[Panel]) -> str:
                 f"; co-failure {c3['ratio']:.2f} ({c3['interval'][0]:.2f} to "
                 f"{c3['interval'][1]:.2f}, p = {c3['p_value']:.2g})"
             )
-        elif panel["c3"]["status"] == "failed":
+        elif c3 is None and panel["c3"]["reason"] == "not_applicable":
             text += "; no tail claim"
+        elif c3 is None:
+            text += "; co-failure could not be computed"
         parts.append(text + ".")
     return " ".join(parts) or "No index could be computed; see the failures."
 
@@ -128,9 +132,10 @@ def _dollars(
         cluster = c2["clusters"][0]["models"]
         who = set().union(*(by_model.get(model, set()) for model in cluster))
         touched = sum(gross[name] for name in who)
+        part = f"{100 * touched / total:.0f} %, " if total > 0 else ""
         parts.append(
-            f"{usd(touched)} ({100 * touched / total:.0f} %, {len(who)} participants) rest on "
-            f"models that act as one in {panel['title']}."
+            f"{usd(touched)} ({part}{len(who)} participants) rest on models that act as one in "
+            f"{panel['title']}."
         )
     if greeks is not None:
         apart = _largest_disagreement(greeks)
@@ -160,4 +165,12 @@ def _first(panels: Sequence[Panel]) -> str:
         c2 = _ok(panel, "c2")
         if c2 is not None and c2["rejects"]:
             return "Ask the owners of the models found together what they share: no card says it."
+    for panel in panels:
+        if _ok(panel, "c2") is None:
+            remedy = panel["c2"]["remedy"]
+            return (
+                f"Repair {panel['title']}: {panel['c2']['message']}{f'; {remedy}' * bool(remedy)}."
+            )
+    if not panels:
+        return "Repair what failed: no panel could be built."
     return "Nothing: keep watching, and lengthen the panel if the detectable effect is too large."

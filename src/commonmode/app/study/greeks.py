@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
 from commonmode.app.study.people import UNITS, draw_people, people_at
 from commonmode.app.study.results import failure_to_json, plain
-from commonmode.app.study.run import open_feed
 from commonmode.app.study.schema import find_study, load_study
 from commonmode.core.errors import ConfigurationError
 from commonmode.exposure.book import resolve
@@ -52,7 +52,7 @@ def study_greeks(
     file = find_study(path)
     study = load_study(file)
     models = build_models(study.models, file.parent)
-    feed = open_feed(study)
+    feed = open_feed(study, file.parent)
     people = draw_people(study, models, people_at(study, feed))
     table = people.table
     if at is not None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from commonmode.app.discovery import discover_models
 from commonmode.app.study.schema import ModelSettings
@@ -16,6 +16,8 @@ from commonmode.register.cards import Card, ComponentUse, Layer, Materiality, Mo
 from commonmode.register.model import Model, RiskModel, SurfaceModel
 
 __all__ = ["StudyModels", "build_models"]
+
+M = TypeVar("M", RiskModel, SurfaceModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,34 @@ class StudyModels:
     cards: tuple[Card, ...]
 
     def pick_risk(self, names: Sequence[str]) -> tuple[RiskModel, ...]:
-        """Risk models named, or all of them."""
-        return tuple(m for m in self.risk if not names or m.id in names)
+        """Risk models named, or all of them.
+
+        Raises
+        ------
+        ConfigurationError
+            One of them is no risk model, or there is none.
+        """
+        return _pick(self.risk, names, "risk")
 
     def pick_surface(self, names: Sequence[str]) -> tuple[SurfaceModel, ...]:
-        """Surface models named, or all of them."""
-        return tuple(m for m in self.surface if not names or m.id in names)
+        """Surface models named, or all of them; raises as :meth:`pick_risk`."""
+        return _pick(self.surface, names, "surface")
+
+
+def _pick(models: tuple[M, ...], names: Sequence[str], family: str) -> tuple[M, ...]:
+    known = [model.id for model in models]
+    if not known:
+        raise ConfigurationError(
+            f"the study has no {family} models",
+            remedy="add a [[models]] section; the command `commonmode models` lists the types",
+        )
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise ConfigurationError(
+            f"{', '.join(strange)}: not among the {family} models of the study",
+            remedy=f"its {family} models are: {', '.join(known)}",
+        )
+    return tuple(model for model in models if not names or model.id in names)
 
 
 def build_models(settings: Sequence[ModelSettings], folder: Path) -> StudyModels:
@@ -82,13 +106,24 @@ def _construct(constructor: Any, one: ModelSettings, folder: Path) -> Model:
     options["id" if "id" in parameters else "name"] = (
         ModelId(one.id) if "id" in parameters else one.id
     )
+    needs = parameters.get("recorded")
+    if needs is not None and needs.default is inspect.Parameter.empty and not one.forecasts:
+        raise ConfigurationError(
+            f"model {one.id}: type {one.type!r} answers from a file of forecasts, and names none",
+            remedy='add forecasts = "FILE.csv" beside type (docs/models.md has its columns)',
+        )
+    if one.forecasts and needs is None:
+        raise ConfigurationError(
+            f"model {one.id}: type {one.type!r} takes no file of forecasts",
+            remedy='leave forecasts out, or use type = "black-box"',
+        )
     if one.forecasts:
         from commonmode.adapters.store.forecasts import read_forecasts
 
         options["recorded"] = read_forecasts(folder / one.forecasts)
     unknown = [name for name in options if name not in parameters]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        known = [name for name in parameters if name not in ("id", "name")]
+        known = [name for name in parameters if name not in ("id", "name", "recorded", "declared")]
         raise ConfigurationError(
             f"model {one.id}: type {one.type!r} has no option {', '.join(unknown)}",
             remedy=f"its options are: {', '.join(known)}",

@@ -18,8 +18,7 @@ from commonmode.core.units import HOUR_MS
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.market.feed import Feed
 from commonmode.market.history import History
-from commonmode.panel.benchmark import BenchmarkReport, validate_benchmark
-from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.panel.error_panel import ErrorPanel
 from commonmode.panel.laboratory import panel_of_world
 from commonmode.panel.risk import RiskPanelSpec, build_risk_panels
 from commonmode.panel.surface import FittedParameters, build_surface_panel
@@ -51,15 +50,6 @@ class BuiltPanel:
     parameters: FittedParameters | None = None
     notes: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def benchmark(self) -> BenchmarkReport | None:
-        """How the benchmarks did against outcomes; None where that is not defined."""
-        if not isinstance(self.panel, Success):
-            return None
-        panel = self.panel.value
-        scored = panel.kind is PanelKind.QUANTILE and panel.benchmark_a is not None
-        return validate_benchmark(panel) if scored and panel.complete.any(axis=0).all() else None
 
 
 def failed_panel(settings: PanelSettings, error: Exception) -> BuiltPanel:

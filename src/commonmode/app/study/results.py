@@ -15,12 +15,12 @@ from commonmode.converge.comovement import EffectiveNumberResult
 from commonmode.converge.dispersion import DispersionResult
 from commonmode.converge.findings import Finding, panel_findings
 from commonmode.converge.groups import GroupContrast
-from commonmode.core.result import Failure, Result, Success
-from commonmode.panel.benchmark import BenchmarkReport
-from commonmode.panel.error_panel import ErrorPanel
+from commonmode.core.result import Failure, FailureReason, Result, Success
+from commonmode.panel.benchmark import validate_benchmark
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 
-__all__ = ["analysis_to_json", "card_to_json", "failure_to_json", "plain"]
+__all__ = ["analysis_to_json", "card_to_json", "failure_to_json", "index_failures", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -64,6 +64,23 @@ def card_to_json(card: Card) -> dict[str, Any]:
     }
 
 
+def index_failures(analysis: PanelAnalysis) -> list[dict[str, str]]:
+    """What of a panel was asked for and could not be computed: models left out, failed indices."""
+    name = analysis.given.name
+    indices = {"C1": analysis.c1, "C2": analysis.c2, "C3": analysis.c3, "C6": analysis.c6}
+    return [
+        *(
+            {"where": f"{name} {entry.model}", **failure_to_json(entry.failure)}
+            for entry in analysis.left_out
+        ),
+        *(
+            {"where": f"{name} {index}", **failure_to_json(result)}
+            for index, result in indices.items()
+            if isinstance(result, Failure) and result.reason is not FailureReason.NOT_APPLICABLE
+        ),
+    ]
+
+
 def analysis_to_json(
     analysis: PanelAnalysis,
     *,
@@ -71,7 +88,6 @@ def analysis_to_json(
     title: str = "",
     cards: Sequence[Card] = (),
     notes: Sequence[str] = (),
-    benchmark: BenchmarkReport | None = None,
     findings: Sequence[Finding] | None = None,
 ) -> dict[str, Any]:
     """One panel's part of the results."""
@@ -98,14 +114,14 @@ def analysis_to_json(
             }
             for model, exposure in zip(panel.models, panel.exposure_usd, strict=True)
         ],
-        "content_hash": panel.content_hash,
+        "content_hash": analysis.given.content_hash,
         "notes": list(notes),
-        "failed_cells": _failed_cells(panel),
+        "failed_cells": _failed_cells(analysis.given),
         "c1": _either(analysis.c1, _c1),
-        "c2": _either(analysis.c2, lambda r: _c2(panel, r)),
+        "c2": _either(analysis.c2, lambda r: _c2(panel, r, analysis.options.alpha)),
         "c3": _either(analysis.c3, _c3),
         "c6": _either(analysis.c6, _c6),
-        "benchmark": _benchmark(benchmark),
+        "benchmark": _benchmark(panel),
         "findings": [
             {
                 "index": finding.index,
@@ -151,6 +167,7 @@ def _contrast(contrast: GroupContrast) -> dict[str, Any]:
         "p_adjusted": contrast.p_adjusted,
         "identified": contrast.identified,
         "confounded_with": list(contrast.confounded_with),
+        "explained_by": contrast.explained_by,
     }
 
 
@@ -173,7 +190,7 @@ def _c1(c1: Similarity) -> dict[str, Any]:
     }
 
 
-def _c2(panel: ErrorPanel, c2: EffectiveNumberResult) -> dict[str, Any]:
+def _c2(panel: ErrorPanel, c2: EffectiveNumberResult, alpha: float) -> dict[str, Any]:
     return {
         "models": c2.models,
         "rows": c2.rows,
@@ -184,6 +201,7 @@ def _c2(panel: ErrorPanel, c2: EffectiveNumberResult) -> dict[str, Any]:
         "interval": c2.interval,
         "p_value": c2.p_value,
         "rejects": c2.rejects,
+        "alpha": alpha,
         "mean_correlation": c2.mean_correlation,
         "correlation": c2.correlation,
         "single_benchmark_number": c2.single_benchmark_number,
@@ -209,7 +227,7 @@ def _c2(panel: ErrorPanel, c2: EffectiveNumberResult) -> dict[str, Any]:
                 "gain": r.gain,
                 "exposure_usd": r.exposure_usd,
             }
-            for r in rank_remedies(panel, c2)
+            for r in rank_remedies(panel, c2, alpha=alpha)
         ],
     }
 
@@ -260,9 +278,12 @@ def _c6(c6: DispersionResult) -> dict[str, Any]:
     }
 
 
-def _benchmark(report: BenchmarkReport | None) -> dict[str, Any] | None:
-    if report is None:
+def _benchmark(panel: ErrorPanel) -> dict[str, Any] | None:
+    """How the benchmarks did against outcomes; None where that is not defined."""
+    scored = panel.kind is PanelKind.QUANTILE and panel.benchmark_a is not None
+    if not scored or not panel.complete.any(axis=0).all():
         return None
+    report = validate_benchmark(panel)
     return {
         "forecasts": list(report.forecasts),
         "targets": list(report.targets),

@@ -14,25 +14,30 @@ from typing import Any
 import numpy as np
 
 from commonmode import __version__
-from commonmode.adapters.feeds.laboratory import LaboratoryFeed
-from commonmode.adapters.feeds.recorded import RecordedFeed, find_recordings
+from commonmode.adapters.feeds.recorded import find_recordings
 from commonmode.adapters.store.files import sha256_file
 from commonmode.app.study.answers import answer_questions
 from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
+from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
 from commonmode.app.study.panels import BuiltPanel, build_panels, with_exposure
 from commonmode.app.study.people import draw_people, greeks_to_json, people_at, population_to_json
-from commonmode.app.study.results import analysis_to_json, card_to_json, failure_to_json, plain
+from commonmode.app.study.results import (
+    analysis_to_json,
+    card_to_json,
+    failure_to_json,
+    index_failures,
+    plain,
+)
 from commonmode.app.study.schema import StudyFile, find_study, load_study
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
-from commonmode.core.errors import CommonmodeError, DataError
+from commonmode.core.errors import CommonmodeError
 from commonmode.core.protocols import Executor, Progress, SerialExecutor, SilentProgress
 from commonmode.core.result import Success
 from commonmode.core.units import HOUR_MS
-from commonmode.market.feed import Feed
 from commonmode.register.cards import Card
 
-__all__ = ["Source", "StudyOutcome", "open_feed", "run_study"]
+__all__ = ["Source", "StudyOutcome", "run_study"]
 
 _LIBRARIES = ("numpy", "scipy", "polars", "arch")
 _STEP = "indices"
@@ -75,30 +80,6 @@ class _Gathered:
     inputs: Mapping[str, str]
     failures: tuple[dict[str, str], ...]
     command: str
-
-
-def open_feed(study: StudyFile) -> Feed:
-    """The study's market: the recordings, or the laboratory's simulation.
-
-    Raises
-    ------
-    DataError
-        The recordings are needed and not here.
-    """
-    if study.market.source == "laboratory":
-        start = study.market.start
-        assert start is not None, "the schema demands a start"
-        return LaboratoryFeed.simulate(
-            start, study.market.hours, seed=study.study.seed, steps_per_hour=12
-        )
-    root = find_recordings()
-    if root is None:
-        raise DataError(
-            f"study {study.study.name} needs the recorded market data, which is not here",
-            remedy="set COMMONMODE_DATA to its folder, or run with --source evidence if the study "
-            "has an evidence folder",
-        )
-    return RecordedFeed(root)
 
 
 def run_study(
@@ -153,7 +134,7 @@ def run_study(
 
 def _from_evidence(study: StudyFile, source: Source, folder: Path) -> bool:
     if source is Source.AUTO:
-        here = study.market.source == "laboratory" or find_recordings() is not None
+        here = study.market.source != "recorded" or find_recordings() is not None
         return not here and has_evidence(folder)
     return source is Source.EVIDENCE
 
@@ -176,7 +157,7 @@ def _read(study: StudyFile, folder: Path) -> _Gathered:
 
 def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress) -> _Gathered:
     models = build_models(study.models, file.parent)
-    feed = open_feed(study)
+    feed = open_feed(study, file.parent)
     population: dict[str, Any] | None = None
     greeks: dict[str, Any] | None = None
     exposure: dict[str, float] = {}
@@ -219,6 +200,9 @@ def _exposed(built: BuiltPanel, exposure: Mapping[str, float]) -> BuiltPanel:
 def _data_line(study: StudyFile, panels: Sequence[BuiltPanel]) -> str:
     if study.market.source == "laboratory":
         return f"laboratory market: simulated, seed {study.study.seed}; no real data"
+    if study.market.source == "files":
+        paths = [h.path for h in study.market.histories] + [c.path for c in study.market.chains]
+        return "tables of your own: " + ", ".join(Path(path).name for path in paths)
     spans: list[str] = []
     for family in ("surface", "risk"):
         times = [
@@ -270,12 +254,15 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
                 title=built.settings.title,
                 cards=cards,
                 notes=built.notes,
-                benchmark=built.benchmark,
             )
         )
+        failures += index_failures(analysis)
         progress.advance(_STEP)
     progress.finish(_STEP)
-    headline = study.study.headline or (panels[0]["name"] if panels else "")
+    names = [panel["name"] for panel in panels]
+    headline = study.study.headline
+    if headline not in names:  # none stated, or it could not be built
+        headline = names[0] if names else ""
     own = [card for built in gathered.panels for card in built.cards]
     results = {
         "schema": "commonmode/results/1",

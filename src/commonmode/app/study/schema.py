@@ -41,18 +41,49 @@ class StudyHeader(_Strict):
     headline: str = ""
 
 
+class HistorySettings(_Strict):
+    """Bars of one underlying in a table of the user's own."""
+
+    underlying: str
+    path: str
+    columns: dict[str, str]
+    label: Literal["open", "end"]
+    step_minutes: int = Field(default=60, ge=1)
+    time_unit: Literal["s", "ms", "us", "ns"] = "ms"
+    timezone: str = "UTC"
+
+
+class ChainSettings(_Strict):
+    """Option chains of one underlying in a table of the user's own."""
+
+    underlying: str
+    path: str
+    columns: dict[str, str]
+    venue: str
+    settlement: Literal["coin", "usd"]
+    volatility: Literal["percent", "decimal"]
+    time_unit: Literal["s", "ms", "us", "ns"] = "ms"
+    timezone: str = "UTC"
+
+
 class MarketSettings(_Strict):
     """Where market data comes from."""
 
-    source: Literal["recorded", "laboratory"]
+    source: Literal["recorded", "laboratory", "files"]
     underlyings: tuple[str, ...] = ("BTC", "ETH")
     start: When | None = None
     hours: int = Field(default=0, ge=0)
+    histories: tuple[HistorySettings, ...] = ()
+    chains: tuple[ChainSettings, ...] = ()
 
     @model_validator(mode="after")
-    def _laboratory_has_a_length(self) -> MarketSettings:
+    def _source_is_complete(self) -> MarketSettings:
         if self.source == "laboratory" and (self.start is None or self.hours < 48):
             raise ValueError("a laboratory market needs start and hours (48 or more)")
+        if self.source == "files" and not (self.histories or self.chains):
+            raise ValueError("a market of files needs [[market.histories]] or [[market.chains]]")
+        if self.source != "files" and (self.histories or self.chains):
+            raise ValueError(f'tables are read with source = "files", not {self.source!r}')
         return self
 
 

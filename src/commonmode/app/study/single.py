@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,14 @@ from commonmode.adapters.store.files import sha256_file
 from commonmode.adapters.store.packed import SUFFIX, unpack_panel
 from commonmode.adapters.store.panels import load_panel
 from commonmode.app.study.answers import answer_questions
-from commonmode.app.study.results import analysis_to_json, card_to_json, failure_to_json, plain
+from commonmode.app.study.results import analysis_to_json, card_to_json, index_failures, plain
 from commonmode.converge.analysis import IndexOptions, analyse_panel
-from commonmode.core.result import Failure, FailureReason
-from commonmode.panel.benchmark import validate_benchmark
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 
 __all__ = ["converge_file"]
+
+_DEFAULT = IndexOptions()
 
 
 def converge_file(
@@ -76,16 +77,17 @@ def converge_file(
         family=_family(panel),
         cards=cards,
         notes=notes,
-        benchmark=validate_benchmark(panel) if _scored(panel) else None,
     )
-    failures = [
-        {"where": f"{panel.name} {name}", **failure_to_json(result)}
-        for name, result in (("C2", analysis.c2), ("C3", analysis.c3), ("C6", analysis.c6))
-        if isinstance(result, Failure) and result.reason is not FailureReason.NOT_APPLICABLE
-    ]
-    command = f"commonmode converge --panel {path}"
+    command = f"commonmode converge --panel {shlex.quote(str(path))}"
     if cards_path is not None:
-        command += f" --cards {cards_path}"
+        command += f" --cards {shlex.quote(str(cards_path))}"
+    command += "".join(f" --select {shlex.quote(f'{k}={v}')}" for k, v in (select or {}).items())
+    if use.alpha != _DEFAULT.alpha:
+        command += f" --alpha {use.alpha}"
+    if use.minimum_block_rows != _DEFAULT.minimum_block_rows:
+        command += f" --block-rows {use.minimum_block_rows}"
+    if use.seed != _DEFAULT.seed:
+        command += f" --seed {use.seed}"
     results: dict[str, Any] = plain(
         {
             "schema": "commonmode/results/1",
@@ -105,7 +107,7 @@ def converge_file(
             "population": None,
             "greeks": None,
             "cards": [card_to_json(card) for card in cards],
-            "failures": failures,
+            "failures": index_failures(analysis),
             "reproduce": command,
         }
     )
@@ -114,11 +116,3 @@ def converge_file(
 
 def _family(panel: ErrorPanel) -> str:
     return {PanelKind.QUANTILE: "risk", PanelKind.VOL: "surface"}.get(panel.kind, "world")
-
-
-def _scored(panel: ErrorPanel) -> bool:
-    return (
-        panel.kind is PanelKind.QUANTILE
-        and panel.benchmark_a is not None
-        and bool(panel.complete.any(axis=0).all())
-    )

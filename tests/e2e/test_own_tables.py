@@ -1,0 +1,129 @@
+"""A study on a user's own tables, through a column mapping."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from commonmode.adapters.feeds.laboratory import LaboratoryFeed
+from commonmode.app.study.run import run_study
+from commonmode.core.errors import CommonmodeError
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+STUDY = """
+[study]
+name = "mine"
+title = "My own tables"
+seed = 3
+
+[market]
+source = "files"
+underlyings = ["BTC"]
+
+[[market.histories]]
+underlying = "BTC"
+path = "bars.csv"
+label = "open"
+columns = {{ time = "when", open = "o", high = "h", low = "l", close = "{close}" }}
+
+[[market.chains]]
+underlying = "BTC"
+path = "chains.parquet"
+venue = "mine"
+settlement = "coin"
+volatility = "percent"
+columns = {{ time = "t", expiry = "exp", strike = "k", type = "cp", forward = "fwd", \
+mark_iv = "vol", index = "spot", bid = "b", ask = "a", mark = "m", bid_iv = "bv", ask_iv = "av" }}
+
+[[models]]
+id = "hs"
+type = "historical-simulation"
+options = {{ window = 200 }}
+
+[[models]]
+id = "ewma"
+type = "ewma"
+
+[[models]]
+id = "flat"
+type = "flat-black"
+
+[[models]]
+id = "svi"
+type = "svi"
+
+[[panels]]
+name = "risk"
+family = "risk"
+train = 600
+
+[[panels]]
+name = "surface"
+family = "surface"
+start = 2024-01-02T00:00:00Z
+end = 2024-01-02T20:00:00Z
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The laboratory's market written down as somebody else's files would be."""
+    feed = LaboratoryFeed.simulate(START, 1400, seed=5, steps_per_hour=12)
+    bars = feed.history("BTC")
+    pl.DataFrame(
+        {
+            "when": bars.times_ms - bars.step_ms,
+            "o": bars.column("open"),
+            "h": bars.column("high"),
+            "l": bars.column("low"),
+            "c": bars.column("close"),
+        }
+    ).write_csv(tmp_path / "bars.csv")
+    times = feed.snapshot_times("2024-01-02T00:00Z", "2024-01-02T20:00Z")
+    frames = []
+    for snapshot in feed.snapshots(times, ("BTC",)):
+        chain = snapshot.chain("BTC")
+        frames.append(
+            pl.DataFrame(
+                {
+                    "t": np.full(len(chain), snapshot.time_ms),
+                    "exp": chain.expiry_ms,
+                    "k": chain.strike,
+                    "cp": np.where(chain.sign > 0, "C", "P"),
+                    "fwd": chain.forward,
+                    "spot": chain.index,
+                    "vol": chain.mark_iv * 100,
+                    "bv": chain.bid_iv * 100,
+                    "av": chain.ask_iv * 100,
+                    "b": chain.bid.values,
+                    "a": chain.ask.values,
+                    "m": chain.mark.values,
+                }
+            )
+        )
+    pl.concat(frames).write_parquet(tmp_path / "chains.parquet")
+    (tmp_path / "study.toml").write_text(STUDY.format(close="c"))
+    return tmp_path
+
+
+def test_study_on_own_tables(folder: Path) -> None:
+    results = run_study(folder).results
+    assert results["failures"] == []
+    assert results["study"]["data_line"] == "tables of your own: bars.csv, chains.parquet"
+    risk, surface = results["panels"]
+    assert [m["id"] for m in risk["models"]] == ["hs", "ewma"]
+    assert risk["times"] > 500
+    assert surface["times"] == 20
+    assert risk["c2"]["status"] == surface["c2"]["status"] == "ok"
+
+
+def test_wrong_column_names_the_table_and_what_it_has(folder: Path) -> None:
+    (folder / "study.toml").write_text(STUDY.format(close="closing"))
+    with pytest.raises(CommonmodeError, match="closing") as caught:
+        run_study(folder)
+    assert "bars.csv" in str(caught.value)

@@ -85,7 +85,9 @@ class PanelAnalysis:
     Attributes
     ----------
     panel : ErrorPanel
-        As given, without the models left out.
+        The indices', without the models left out.
+    given : ErrorPanel
+        As it came.
     c1, c2, c3, c6 : Success or Failure
     options : IndexOptions
     left_out : tuple of LeftOut
@@ -94,6 +96,7 @@ class PanelAnalysis:
     """
 
     panel: ErrorPanel
+    given: ErrorPanel
     c1: Result[Similarity]
     c2: Result[EffectiveNumberResult]
     c3: Result[CoFailureResult]
@@ -119,6 +122,7 @@ def analyse_panel(
     """
     use = options or IndexOptions()
     left_out = _mostly_failed(panel)
+    given = panel
     if left_out:
         gone = {entry.model for entry in left_out}
         panel = panel.select_models(tuple(m for m in panel.models if m not in gone))
@@ -165,6 +169,7 @@ def analyse_panel(
         c3 = _try("co-failure (C3)", cofailure)
     return PanelAnalysis(
         panel=panel,
+        given=given,
         c1=c1,
         c2=_try("effective number (C2)", comovement),
         c3=c3,
@@ -197,7 +202,8 @@ def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:
                 ),
             )
         )
-    return tuple(found)
+    # With fewer than two left there is nothing to compare, and the indices themselves say so.
+    return tuple(found) if len(found) <= len(panel.models) - 2 else ()
 
 
 def _disagreement(panel: ErrorPanel, use: IndexOptions) -> DispersionResult:

@@ -8,6 +8,7 @@ import numpy as np
 
 from commonmode.converge.comovement import usable_rows
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -27,6 +28,8 @@ from commonmode.stats.robust import (
 
 __all__ = ["Disagreement", "DispersionResult", "Estimate", "model_losses"]
 
+_FEWEST = 12  # forecasts that can be scored, below which no mean is stated
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -44,14 +47,17 @@ class DispersionResult:
     Attributes
     ----------
     risk_ratio : Estimate
-        Largest over smallest forecast, mean over times and targets (Danielsson et al. 2016).
+        Largest over smallest forecast, mean over times and targets (Danielsson et al. 2016). NaN
+        where a value or signal is zero or changes sign.
     interquartile_dispersion : Estimate
-        ``(Q3 - Q1) / (Q3 + Q1)``, the EBA's yearly benchmarking figure (2020-2024: .27 to .14).
+        ``(Q3 - Q1) / (Q3 + Q1)``, the EBA's yearly benchmarking figure (2020-2024: .27 to .14). NaN
+        as above.
     equally_good : tuple of ModelId
         Models whose loss is not significantly worse than the best model's.
     cont_range : Estimate
         ``max - min`` over the equally good models only, in units of the benchmark (or of the
-        models' median): model uncertainty that calibration cannot remove (Cont 2006).
+        models' median; values and signals: of ``scale``): model uncertainty that calibration cannot
+        remove (Cont 2006).
     crowd_loss : float
         Mean loss of the average model: pinball in units of ``scale`` for quantiles, squared log
         error for vols, squared scaled error otherwise.
@@ -70,19 +76,19 @@ class DispersionResult:
 
 
 def model_losses(panel: ErrorPanel) -> FloatArray:
-    """Loss of every forecast, consistent for its kind; shape (T, K, N), NaN where missing.
+    """Loss of every forecast, consistent for its kind; shape (T, K, N).
 
     Pinball loss in units of ``scale`` (quantile), squared log error (vol), squared error in units
-    of ``scale`` (value, signal).
+    of ``scale`` (value, signal). NaN where a forecast, an outcome or a positive scale is missing.
     """
+    outcome = panel.outcome[:, :, None]
+    scale = np.where(panel.scale > 0, panel.scale, np.nan)[:, :, None]
     if panel.kind is PanelKind.QUANTILE:
-        scale = panel.scale[:, :, None]
-        loss = pinball_loss(panel.outcome[:, :, None], panel.forecast, panel.level)
-        return np.asarray(loss / scale)
+        return np.asarray(pinball_loss(outcome, panel.forecast, panel.level) / scale)
     if panel.kind is PanelKind.VOL:
-        return np.asarray(np.log(panel.forecast / panel.outcome[:, :, None]) ** 2)
-    error = (panel.forecast - panel.outcome[:, :, None]) / panel.scale[:, :, None]
-    return np.asarray(error**2)
+        realised = np.where(outcome > 0, outcome, np.nan)
+        return np.asarray(np.log(panel.forecast / realised) ** 2)
+    return np.asarray(((panel.forecast - outcome) / scale) ** 2)
 
 
 class Disagreement:
@@ -117,14 +123,27 @@ class Disagreement:
         self.rng = rng
 
     def fit(self, panel: ErrorPanel) -> Disagreement:
-        """Compute the index."""
-        rows = usable_rows(panel)
+        """Compute the index.
+
+        Raises
+        ------
+        PanelError
+            Fewer than two models, or too few times with every forecast, outcome and scale.
+        """
+        losses = model_losses(panel)
+        rows = usable_rows(panel) & np.isfinite(losses).all(axis=2)
+        if rows.sum() < _FEWEST:
+            raise PanelError(
+                f"panel {panel.name}: only {rows.sum()} forecasts can be scored",
+                remedy="give a scale above zero (and, for volatilities, outcomes above zero)",
+            )
         size = np.abs(panel.forecast)
-        if panel.benchmark_a is not None and panel.benchmark_b is not None:
+        if panel.kind in (PanelKind.VALUE, PanelKind.SIGNAL):
+            unit = panel.scale
+        elif panel.benchmark_a is not None and panel.benchmark_b is not None:
             unit = np.sqrt(np.abs(panel.benchmark_a * panel.benchmark_b))
         else:
             unit = np.median(size, axis=2)
-        losses = model_losses(panel)
         loss = np.where(rows[:, :, None], losses, 0.0).sum(axis=1) / np.maximum(
             rows.sum(axis=1), 1
         ).reshape(-1, 1)
@@ -142,9 +161,12 @@ class Disagreement:
 
         crowd = loss[valid].mean(axis=1)
         total = float(crowd.mean())
+        ratio = quartile = np.full(rows.shape, np.nan)
+        sign = np.sign(panel.forecast[rows])
+        if (sign == 1.0).all() or (sign == -1.0).all():
+            positive = np.where(rows[:, :, None], size, 1.0)
+            ratio, quartile = risk_ratio(positive), interquartile_dispersion(positive)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = risk_ratio(np.where(rows[:, :, None], size, 1.0))
-            quartile = interquartile_dispersion(np.where(rows[:, :, None], size, 1.0))
             spread = valuation_range(panel.forecast[:, :, good]) / unit
         self.result_ = DispersionResult(
             risk_ratio=over_time(ratio),

@@ -12,7 +12,8 @@ from commonmode.converge.clusters import act_as_one, rank_remedies
 from commonmode.converge.cofailure import CoFailureResult
 from commonmode.converge.comovement import EffectiveNumberResult
 from commonmode.converge.dispersion import DispersionResult
-from commonmode.core.result import Failure, Success
+from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
 __all__ = ["Finding", "Severity", "panel_findings", "usd"]
 
@@ -52,14 +53,14 @@ def usd(amount: float) -> str:
     """An amount in words a person reads: ``$1.2bn``, ``$340m``, ``$12k``."""
     if not math.isfinite(amount):
         return "an unknown amount"
+    sign = "-" if amount < 0 else ""
     for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if abs(amount) >= size:
+            number = abs(amount) / size
             return (
-                f"${amount / size:,.3g}{unit}"
-                if abs(amount) < 999.5 * size
-                else (f"${amount / size:,.0f}{unit}")
+                f"{sign}${number:,.3g}{unit}" if number < 999.5 else f"{sign}${number:,.0f}{unit}"
             )
-    return f"${amount:,.0f}"
+    return f"{sign}${abs(amount):,.0f}"
 
 
 def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
@@ -73,7 +74,7 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
     if isinstance(analysis.c1, Success):
         found += _graph(analysis)
     if isinstance(analysis.c6, Success):
-        found.append(_dispersion(name, analysis.c6.value, len(analysis.panel.models)))
+        found.append(_dispersion(analysis.panel, analysis.c6.value))
     for index, result in (
         ("C1", analysis.c1),
         ("C2", analysis.c2),
@@ -81,7 +82,11 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
         ("C6", analysis.c6),
     ):
         if isinstance(result, Failure):
-            found.append(Finding(index, name, Severity.UNKNOWN, f"{index}: {result}."))
+            away = result.reason is FailureReason.NOT_APPLICABLE
+            said = "does not apply" if away else "could not be computed"
+            remedy = f" ({result.remedy})" if result.remedy else ""
+            sentence = f"{index} {said}: {result.message}{remedy}."
+            found.append(Finding(index, name, Severity.UNKNOWN, sentence))
     order = list(Severity)
     return tuple(sorted(found, key=lambda f: order.index(f.severity)))
 
@@ -140,7 +145,7 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
 
 
 def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
-    remedies = rank_remedies(analysis.panel, c2)
+    remedies = rank_remedies(analysis.panel, c2, alpha=analysis.options.alpha)
     everybody = _shared_by_everybody(analysis, c2)
     if not remedies:
         if c2.components and c2.rejects:
@@ -157,11 +162,13 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
     doubt = ""
     if first.contrast.confounded_with:
         doubt = f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
+    without = ""
+    if c2.benchmarked:
+        without = f"; without that the effective number would be {first.effective_number_after:.1f}"
     sentence = (
         f"Take apart first: {first.contrast.group.name} (used by {members}). Pairs that share it "
         f"move together {first.contrast.estimate:+.2f} more than their members do with others "
-        f"(adjusted p = {first.contrast.p_adjusted:.2g}); without that the effective number would "
-        f"be {first.effective_number_after:.1f}.{doubt}"
+        f"(adjusted p = {first.contrast.p_adjusted:.2g}){without}.{doubt}"
     )
     return [
         Finding(
@@ -182,7 +189,8 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
 
 def _shared_by_everybody(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
     """What all models have in common cannot be compared with anybody; say so."""
-    wide = [c for c in c2.components if not c.identified and c.p_adjusted <= 0.05]
+    alpha = analysis.options.alpha
+    wide = [c for c in c2.components if not c.identified and c.p_adjusted <= alpha]
     if not wide or not c2.benchmarked:
         return []
     sentence = (
@@ -268,23 +276,30 @@ def _graph(analysis: PanelAnalysis) -> list[Finding]:
     ]
 
 
-def _dispersion(name: str, c6: DispersionResult, models: int) -> Finding:
+def _dispersion(panel: ErrorPanel, c6: DispersionResult) -> Finding:
     ratio, quartile, spread = c6.risk_ratio, c6.interquartile_dispersion, c6.cont_range
     best = f"Outcomes single out {c6.equally_good[0]} as better than all the others."
     if len(c6.equally_good) > 1:
+        signed = panel.kind in (PanelKind.VALUE, PanelKind.SIGNAL)
         best = (
-            f"Among the {len(c6.equally_good)} of {models} that outcomes cannot tell from the "
-            f"best, the range is {_percent(spread.value)} of the figure itself."
+            f"Among the {len(c6.equally_good)} of {len(panel.models)} that outcomes cannot tell "
+            f"from the best, the range is {_percent(spread.value)} of "
+            f"{'the scale of the market' if signed else 'the figure itself'}."
+        )
+    apart = "The models' figures change sign, so their ratio says nothing."
+    if math.isfinite(ratio.value):
+        banks = " (EBA benchmarking of banks' VaR: .14 to .27 in 2020-2024)"
+        apart = (
+            f"The models' figures differ by a factor of {ratio.value:.2f} on average (largest over "
+            f"smallest; {ratio.low:.2f} to {ratio.high:.2f}); interquartile dispersion "
+            f"{quartile.value:.2f}{banks if panel.kind is PanelKind.QUANTILE else ''}."
         )
     sentence = (
-        f"The models' figures differ by a factor of {ratio.value:.2f} on average (largest over "
-        f"smallest; {ratio.low:.2f} to {ratio.high:.2f}); interquartile dispersion "
-        f"{quartile.value:.2f} (EBA benchmarking of banks' VaR: .14 to .27 in 2020-2024). {best} "
-        "Agreement is not safety: models agree also because they share a history."
+        f"{apart} {best} Agreement is not safety: models agree also because they share a history."
     )
     return Finding(
         "C6",
-        name,
+        panel.name,
         Severity.NOTE,
         sentence,
         {

@@ -76,6 +76,22 @@ class WorldConfig:
                 "planted_share must lie in [0, 1) and planted_models between 2 and models",
                 remedy="planted_share = 0 plants nothing",
             )
+        spreads = (self.deviation_sd, self.benchmark_noise_sd, self.log_vol_sd)
+        memories = (self.deviation_autocorrelation, self.log_vol_autocorrelation)
+        in_range = (
+            self.times >= 1,
+            self.decoys >= 0,
+            0.0 < self.level < 0.5,
+            self.degrees_of_freedom > 0.0,
+            *(sd >= 0.0 for sd in spreads),
+            *(abs(memory) < 1.0 for memory in memories),
+        )
+        if not all(in_range):
+            raise ConfigurationError(
+                f"a parameter of the world is out of range: {self}",
+                remedy="times and degrees_of_freedom above 0, level in (0, 0.5), sd 0 or more, "
+                "autocorrelation in (-1, 1), decoys 0 or more",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,19 @@ __all__ = ["SUFFIX", "pack_panel", "unpack_panel"]
 
 SUFFIX: Final = ".panel"
 _FORMAT: Final = "commonmode/panel/1"
+# Whatever reading a damaged archive may raise, down to corrupt flags (for zipfile "encrypted" is a
+# RuntimeError and an unknown compression a NotImplementedError).
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _STAMP: Final = (2000, 1, 1, 0, 0, 0)  # a fixed time, so that equal panels are equal files
 
 
@@ -95,13 +109,13 @@ def unpack_panel(path: Path) -> ErrorPanel:
                     f"{path.name} has format {header.get('format')!r}, not {_FORMAT!r}",
                     remedy="make the evidence again with this version",
                 )
-            panel = _panel(header, archive)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+            panel, stated = _panel(header, archive), header["content_hash"]
+    except _DAMAGE as error:
         raise PanelError(
             f"{path.name} is damaged or cut off ({type(error).__name__}: {error})",
             remedy="fetch the file again, or make the evidence again",
         ) from error
-    if panel.content_hash != header["content_hash"]:
+    if panel.content_hash != stated:
         raise PanelError(f"{path.name} does not match its own hash", remedy="fetch the file again")
     return panel
 

@@ -204,7 +204,9 @@ def _selected(frame: pl.DataFrame, path: Path, select: Mapping[str, str | float]
                 remedy=f"did you mean {guess!r}?" if guess else f"it has {frame.columns}",
             )
         values = frame[column].unique().sort().to_list()
-        frame = frame.filter(pl.col(column) == value)
+        # A command line gives texts: "0.025" is the number 0.025 in a column of numbers.
+        wanted = pl.Series([value]).cast(frame[column].dtype, strict=False)
+        frame = frame.filter(frame[column] == wanted) if wanted.null_count() == 0 else frame.clear()
         if frame.is_empty():
             raise PanelError(
                 f"{path.name} has no rows with {column} = {value!r}", remedy=f"it has {values}"
@@ -222,7 +224,8 @@ def _single_panel(frame: pl.DataFrame, path: Path) -> tuple[PanelKind, float, in
         if len(values) > 1:
             raise PanelError(
                 f"{path.name} holds several panels: {column} is {', '.join(map(repr, values))}",
-                remedy=f"write one panel per file, or read with select={{{column!r}: …}}",
+                remedy="write one panel per file, or choose one: --select "
+                f"{column}={values[0]} (in Python: select={{{column!r}: {values[0]!r}}})",
             )
         found[column] = values[0]
     kinds = {kind.value: kind for kind in PanelKind}

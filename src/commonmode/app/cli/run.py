@@ -66,14 +66,15 @@ def write_outputs(results: dict[str, object], folder: Path) -> Path:
     from commonmode.app.report import render_html
     from commonmode.core.errors import ConfigurationError
 
+    page = render_html(results)
+    report = folder / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "results.json", results)
+        with atomic_path(report) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
             f"cannot write to {folder}: {error.strerror}", remedy="choose another folder with --out"
         ) from error
-    write_json(folder / "results.json", results)
-    report = folder / "report.html"
-    with atomic_path(report) as temporary:
-        temporary.write_text(render_html(results), encoding="utf-8")
     return report

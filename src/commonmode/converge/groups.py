@@ -90,7 +90,7 @@ def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[G
         if len(members) >= 2:
             by_members.setdefault(members, []).append(key)
     return tuple(
-        Group(" + ".join(c for _, c in keys), members, tuple(keys))
+        Group(" + ".join(dict.fromkeys(c for _, c in keys)), members, tuple(keys))
         for members, keys in by_members.items()
     )
 

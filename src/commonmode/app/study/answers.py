@@ -50,25 +50,21 @@ def _ok(panel: Panel, index: str) -> Mapping[str, Any] | None:
 
 def _independent(panels: Sequence[Panel]) -> str:
     parts = []
-    for panel in panels:
+    for number, panel in enumerate(panels):
         c2 = _ok(panel, "c2")
-        if c2 is None:
-            parts.append(f"{panel['title']}: cannot be said ({panel['c2']['message']}).")
-        elif c2["effective_number"] is None:
-            parts.append(f"{panel['title']}: cannot be said without benchmarks.")
+        if c2 is None or c2["effective_number"] is None:
+            parts.append(f"{panel['name']}: cannot be said")
         elif not c2["rejects"]:
-            parts.append(
-                f"{panel['title']}: none found; {c2['models']} models, "
-                f"{c2['effective_number']:.1f} independent (no co-movement beyond chance)."
-            )
+            parts.append(f"{panel['name']}: none of {c2['models']} that chance would not explain")
         else:
-            clusters = c2["clusters"]
-            together = f"; {', '.join(clusters[0]['models'])} act as one" if clusters else ""
+            together = ""
+            if number == 0 and c2["clusters"]:
+                together = f" ({', '.join(c2['clusters'][0]['models'])} act as one)"
             parts.append(
-                f"{panel['title']}: {c2['models']} models count as "
-                f"{c2['effective_number']:.1f} independent ones{together}."
+                f"{panel['name']}: {c2['models']} models count as {c2['effective_number']:.1f} "
+                f"independent ones{together}"
             )
-    return " ".join(parts) or "No panel could be built; see the failures."
+    return "; ".join(parts) + "."
 
 
 def _shared(panels: Sequence[Panel]) -> str:
@@ -77,16 +73,19 @@ def _shared(panels: Sequence[Panel]) -> str:
         c2 = _ok(panel, "c2")
         if c2 is None or not c2["rejects"]:
             continue
-        found = [
-            c for c in c2["components"] if c["p_adjusted"] <= c2["alpha"] and not c["explained_by"]
-        ]
-        named = [c for c in found if c["identified"]]
+        found = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["explained_by"]]
+        # What can be told from everything else comes first.
+        named = sorted(
+            (c for c in found if c["identified"]), key=lambda c: bool(c["confounded_with"])
+        )
         wide = [c for c in found if not c["identified"]]
-        text = "; ".join(f"{c['name']} ({len(c['members'])} models)" for c in named[:2])
-        if wide:
-            text += f"{'; ' if text else ''}and all of them {wide[0]['name']}"
-        parts.append(f"{panel['title']}: {text or 'nothing their cards declare'}.")
-    return " ".join(parts) or "Nothing that shows in how they move or fail."
+        texts = [f"{c['name']} ({len(c['members'])} models)" for c in named[:1]]
+        texts += [
+            f"{'all' if len(c['members']) == c2['models'] else 'nearly all'}: {c['name']}"
+            for c in wide[:1]
+        ]
+        parts.append(f"{panel['name']}: {'; '.join(texts) or 'nothing their cards declare'}")
+    return ". ".join(parts) + "." if parts else "Nothing that shows in how they move or fail."
 
 
 def _confidence(panels: Sequence[Panel]) -> str:
@@ -95,23 +94,22 @@ def _confidence(panels: Sequence[Panel]) -> str:
         c2, c3 = _ok(panel, "c2"), _ok(panel, "c3")
         if c2 is None:
             continue
-        text = f"{panel['title']}: p = {c2['p_value']:.2g}"
-        if c2["interval"]:
-            text += f", 95 % interval {c2['interval'][0]:.1f} to {c2['interval'][1]:.1f}"
-        share = c2["minimum_detectable_share"]
-        if share is not None:
-            text += f", smallest part of three models found 4 times in 5: {100 * share:.0f} %"
-        if c3 is not None and c3["ratio"] is not None:
-            text += (
-                f"; co-failure {c3['ratio']:.2f} ({c3['interval'][0]:.2f} to "
-                f"{c3['interval'][1]:.2f}, p = {c3['p_value']:.2g})"
-            )
-        elif c3 is None and panel["c3"]["reason"] == "not_applicable":
-            text += "; no tail claim"
-        elif c3 is None:
-            text += "; co-failure could not be computed"
-        parts.append(text + ".")
-    return " ".join(parts) or "No index could be computed; see the failures."
+        text = f"{panel['name']}: p = {c2['p_value']:.2g} for co-movement"
+        if c3 is not None and c3["p_value"] is not None:
+            text += f", {c3['p_value']:.2g} for co-failure"
+        elif panel["c3"]["status"] == "failed":
+            text += ", no tail claim"
+        parts.append(text)
+    if not parts:
+        return "No index could be computed; see the failures."
+    text = "; ".join(parts) + "."
+    share = (_ok(panels[0], "c2") or {}).get("minimum_detectable_share")
+    if share is not None:
+        text += (
+            f" A part carrying {100 * share:.0f} % of what three models choose for themselves "
+            f"would be found 4 times in 5 in {panels[0]['name']}."
+        )
+    return text + " A weakness that benchmark and crowd share does not show."
 
 
 def _dollars(
@@ -132,10 +130,9 @@ def _dollars(
         cluster = c2["clusters"][0]["models"]
         who = set().union(*(by_model.get(model, set()) for model in cluster))
         touched = sum(gross[name] for name in who)
-        part = f"{100 * touched / total:.0f} %, " if total > 0 else ""
         parts.append(
-            f"{usd(touched)} ({part}{len(who)} participants) rest on models that act as one in "
-            f"{panel['title']}."
+            f"{usd(touched)} ({100 * touched / total:.0f} %) rest on the models that act as one in "
+            f"{panel['name']}."
         )
     if greeks is not None:
         apart = _largest_disagreement(greeks)

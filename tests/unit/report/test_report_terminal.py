@@ -56,7 +56,7 @@ def test_it_is_one_screen_however_much_there_is_to_say() -> None:
     shown = screen(results)
     assert len(shown.splitlines()) <= SCREEN_LINES
     assert "more panels are in the report" in words(shown)
-    assert "see the report" in words(shown)
+    assert "... (report)" in words(shown)
 
 
 def test_the_table_shows_each_panel_with_interval_and_detectable_effect() -> None:

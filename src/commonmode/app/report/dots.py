@@ -143,19 +143,22 @@ def _dispersion(c6: Mapping[str, Any]) -> list[IndexRow]:
     rows = []
     for key, name, reading, same in texts:
         part = c6[key]
+        if part["value"] is None or (key == "cont_range" and len(c6["equally_good"]) < 2):
+            continue
         pair = (part["low"], part["high"])
         known = [v for v in (part["value"], *pair) if v is not None]
+        digits = 2 if max(known) >= 0.1 else 4
         rows.append(
             IndexRow(
                 name=name,
                 reading=reading,
                 value=part["value"],
                 bounds=_bounds(pair),
-                shown=estimate(part["value"], pair),
+                shown=estimate(part["value"], pair, digits),
                 p="",
                 detectable="a description, no test",
                 low=same,
-                high=max([same + 0.1, *known]),
+                high=max([same + 0.01, *known]),
                 reference=(same, "no disagreement"),
             )
         )

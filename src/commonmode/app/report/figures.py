@@ -264,7 +264,12 @@ def failure_split(c3: Mapping[str, Any]) -> Figure | None:
         showlegend=True,
         legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         margin={"l": 10, "r": 20, "t": 30, "b": 30},
-        xaxis={"tickformat": ".0%", "fixedrange": True, "gridcolor": "var(--line)"},
+        xaxis={
+            "tickformat": ".0%",
+            "fixedrange": True,
+            "zeroline": False,
+            "gridcolor": "var(--line)",
+        },
         yaxis={"fixedrange": True, "visible": False},
     )
     return {"data": bars, "layout": layout}

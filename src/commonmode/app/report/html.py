@@ -18,7 +18,7 @@ from commonmode.app.report.figures import (
 )
 from commonmode.app.report.limits import limits
 from commonmode.app.report.ordering import LAYERS
-from commonmode.app.report.words import clean, duration, number, percent, period
+from commonmode.app.report.words import clean, duration, joined, number, percent, period
 
 __all__ = ["render_html"]
 
@@ -27,6 +27,8 @@ _SOURCES = {
     "evidence": "evidence",
     "laboratory": "simulated",
 }
+_KINDS = {"quantile": "quantile", "vol": "volatility", "value": "value", "signal": "signal"}
+_TARGETS = 4  # named at the head of a panel; more are folded away
 _INDEX_NAMES = {
     "c1": "Declared similarity (C1)",
     "c2": "Independent models (C2)",
@@ -97,19 +99,23 @@ def render_html(results: Mapping[str, Any]) -> str:
 def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything the template shows about one panel."""
     rows = index_rows(panel)
-    level = "" if panel["level"] is None else f"{percent(panel['level'], 1)} quantile"
+    kind = _KINDS[panel["kind"]]
+    if panel["kind"] == "quantile" and panel["level"] is not None:
+        kind = f"{percent(panel['level'], 1)} quantile"
+    many = len(panel["targets"]) > _TARGETS
     c2 = panel["c2"]
     noise = c2["benchmark_noise_ratio"] if c2["status"] == "ok" else None
     return {
         "raw": panel,
         "facts": (
-            ("Forecast", level or panel["kind"]),
+            ("Forecast", kind),
             ("Horizon", duration(panel["horizon_ms"])),
             ("Period", period(panel["first_ms"], panel["last_ms"])),
             ("Times", f"{panel['times']:,}"),
-            ("Targets", ", ".join(clean(t) for t in panel["targets"])),
+            ("Targets", joined(panel["targets"], _TARGETS)),
             ("Models", str(len(panel["models"]))),
         ),
+        "targets": joined(panel["targets"], len(panel["targets"])) if many else "",
         "rows": rows,
         "failed": [
             {"name": name, **panel[key]}

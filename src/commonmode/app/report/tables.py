@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from commonmode.app.report.words import (
@@ -56,6 +56,17 @@ class Table:
     strong: frozenset[int] = frozenset()
 
 
+def _filled(table: Table) -> Table:
+    """Without columns that say nothing in any row."""
+    keep = [c for c in range(len(table.columns)) if any(row[c] for row in table.rows)]
+    return replace(
+        table,
+        columns=tuple(table.columns[c] for c in keep),
+        rows=tuple(tuple(row[c] for c in keep) for row in table.rows),
+        numeric=tuple(i for i, c in enumerate(keep) if c in table.numeric),
+    )
+
+
 def component_table(panel: Mapping[str, Any]) -> Table | None:
     """Declared components by how much their users move, and fail, together."""
     c2, c3 = panel["c2"], panel["c3"]
@@ -75,12 +86,12 @@ def component_table(panel: Mapping[str, Any]) -> Table | None:
                 _signed(c["estimate"], c["standard_error"]),
                 p_value(c["p_adjusted"]),
                 p_value(joint["p_adjusted"]) if joint else "",
-                number(remedy["effective_number_after"], 1) if remedy else "",
+                _after(remedy),
                 usd(remedy["exposure_usd"]) if remedy else "",
                 _told_apart(c, len(panel["models"])),
             )
         )
-    return Table(
+    table = Table(
         "Declared parts: first those worth taking apart, most gained first, then the others. Pairs "
         "of models that share the part move together by this much more than their members do with "
         "others; p is adjusted for all parts looked at. Independent models without it: what the "
@@ -99,13 +110,23 @@ def component_table(panel: Mapping[str, Any]) -> Table | None:
         numeric=(2, 3, 4, 5, 6),
         strong=frozenset({0} if after else ()),
     )
+    return _filled(table)
+
+
+def _after(remedy: Mapping[str, Any] | None) -> str:
+    """Nothing without benchmarks: then there is no effective number."""
+    if remedy is None or remedy["effective_number_after"] is None:
+        return ""
+    return number(remedy["effective_number_after"], 1)
 
 
 def _told_apart(contrast: Mapping[str, Any], models: int) -> str:
-    if contrast["identified"]:
-        return "yes"
+    if contrast["explained_by"]:
+        return f"no: it overlaps {clean(contrast['explained_by'])}"
     if contrast["confounded_with"]:
         return "no: " + joined(contrast["confounded_with"], 3)
+    if contrast["identified"]:
+        return "yes"
     return "no: all models use it" if len(contrast["members"]) == models else "no"
 
 
@@ -216,13 +237,14 @@ def model_table(panel: Mapping[str, Any]) -> Table:
                 ("yes" if model["id"] in good else "no") if losses else "",
             )
         )
-    return Table(
+    table = Table(
         "Models of this panel. As good as the best: outcomes cannot tell its loss from the best "
         "model's.",
         ("Model", "Owner", "Purpose", "USD behind it", "Failures", "Mean loss", "As good as best"),
         tuple(rows),
         numeric=(3, 4, 5),
     )
+    return _filled(table)
 
 
 def unshared(panel: Mapping[str, Any]) -> str:

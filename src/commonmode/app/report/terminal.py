@@ -36,10 +36,10 @@ _COLUMNS = (
     "visible from",
 )
 _HOW_TO_READ = (
-    "count as: independent models with the same diversity; p: how likely this much agreement is "
-    "among independent models. fail together: joint failures over those of independent models in "
-    "the same market. joint failures: due to market / shared design / chance. visible from: "
-    "smallest part shared by 3 models, and smallest failure ratio, found with 80% probability."
+    "count as: independent models of equal diversity; p: of so much agreement if all were "
+    "independent. fail together: joint failures over those of independent models. joint failures: "
+    "market / shared design / chance. visible from: smallest shared part of 3 models, and failure "
+    "ratio, found with 80% probability."
 )
 
 
@@ -57,7 +57,7 @@ def render_terminal(
         As published in ``schema/results.schema.json``.
     console : rich.console.Console
     report : Path, optional
-        Where report.html was written.
+        Where report.html was written; without it the last line is left to the caller.
     """
     study = results["study"]
     wide = console.width >= _WIDE
@@ -74,14 +74,15 @@ def render_terminal(
     if hidden:
         tail.append(Text(f"{hidden} more panels are in the report"))
     tail += _caveats(results)
-    where = str(report) if report is not None else "the --out folder: report.html"
-    tail.append(Text.assemble("Full report: ", (clean(where), "bold")))
+    if report is not None:
+        tail.append(Text.assemble("Full report: ", (clean(report), "bold")))
     if study["source"] == "laboratory":
         tail.append(Text("Simulated market: says that the method works, nothing about real ones."))
     body = _table(panels) if wide else None
     paragraphs = [] if wide else [_paragraph(panel) for panel in panels]
     used = sum(_lines(text, console) for text in (*head, *paragraphs, *tail))
     used += len(panels) + 3 if wide and panels else 1
+    used += report is None
     room = SCREEN_LINES - used if console.width >= 100 else 10**6
 
     for text in head:
@@ -103,15 +104,31 @@ def _lines(text: Text, console: Console, indent: int = 0) -> int:
 
 def _answers(results: Mapping[str, Any], console: Console, room: int) -> list[tuple[Text, Text]]:
     """Question and answer; the longest answers are cut until all five fit into ``room`` lines."""
-    texts = [(clean(a["question"]), _tight(a["answer"])) for a in results["answers"]]
+    texts = [
+        (clean(a["question"]), _tight(_by_name(a["answer"], results["panels"])))
+        for a in results["answers"]
+    ]
     questions = [Text(f"{i}. {q}", style="bold cyan") for i, (q, _) in enumerate(texts, 1)]
-    limit = max((len(answer) for _, answer in texts), default=0)
-    while True:
-        answers = [Text(_cut(answer, limit)) for _, answer in texts]
-        used = sum(1 + _lines(answer, console, _INDENT) for answer in answers)
-        if limit <= console.width or used <= room:
-            return list(zip(questions, answers, strict=True))
-        limit -= 20
+    limits = [len(answer) for _, answer in texts]
+
+    def used() -> int:
+        cut = (_cut(a, most) for (_, a), most in zip(texts, limits, strict=True))
+        return sum(1 + _lines(Text(a), console, _INDENT) for a in cut)
+
+    # The longest gives way first, line by line, down to one line each.
+    while used() > room and max(limits) > console.width:
+        longest = limits.index(max(limits))
+        limits[longest] = max(limits[longest] - console.width // 5, console.width)
+    answers = [Text(_cut(a, most)) for (_, a), most in zip(texts, limits, strict=True)]
+    return list(zip(questions, answers, strict=True))
+
+
+def _by_name(answer: str, panels: list[dict[str, Any]]) -> str:
+    """Panels by their short names, which the table explains, instead of their titles."""
+    for panel in sorted(panels, key=lambda p: -len(p["title"])):
+        if len(panel["title"]) > len(panel["name"]):
+            answer = answer.replace(panel["title"], panel["name"])
+    return answer
 
 
 def _tight(text: str) -> str:
@@ -120,7 +137,7 @@ def _tight(text: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " ... (see the report)"
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " ... (report)"
 
 
 def _table(panels: list[dict[str, Any]]) -> Table:
@@ -200,5 +217,7 @@ def _caveats(results: Mapping[str, Any]) -> list[Text]:
             Text(f"Not computed: {parts} parts{said}, {cells} failed cells.", style="yellow")
         )
     if results["population"] is not None:
-        texts.append(Text(clean(results["population"]["ownership"]), style="dim"))
+        # Up to the first colon; the report has the whole of it.
+        said = clean(results["population"]["ownership"]).split(":")[0].rstrip(".")
+        texts.append(Text(f"{said}.", style="dim"))
     return texts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commonmode.converge.comovement import EffectiveNumber, benchmark_noise_ratio, usable_rows
-from commonmode.converge.groups import blind_groups, declared_groups
+from commonmode.converge.groups import Group, blind_groups, declared_groups
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.lab.worlds import PLANTED, ForecastWorld, WorldConfig, simulate_world
@@ -150,3 +150,18 @@ def test_components_of_the_same_users_stand_together(world: ForecastWorld) -> No
     members = [g.members for g in groups]
     assert len(set(members)) == len(members)
     assert declared_groups((ModelId("nobody"),), world.cards) == ()
+
+
+def test_of_a_group_and_its_mirror_the_one_whose_pairs_move_comes_first() -> None:
+    # in a crowd of six a trio and the other trio have the same contrast
+    config = WorldConfig(models=6, planted_share=0.5)
+    for seed in range(4):
+        world = simulate_world(config, seed=seed)
+        rest = tuple(m for m in world.models if m not in world.planted_models)
+        groups = (Group("mirror", rest), Group("trio", world.planted_models))
+        first, second = (
+            EffectiveNumber(draws=9).fit(panel_of_world(world), groups).result_.components
+        )
+        assert first.group.name == "trio"
+        assert first.confounded_with == ("mirror",)
+        assert first.t == pytest.approx(second.t)

@@ -1,1 +1,50 @@
 """Indices C2 to C7: co-movement, co-failure, attribution, dispersion."""
+
+from __future__ import annotations
+
+from commonmode.converge.analysis import (
+    IndexOptions,
+    LeftOut,
+    PanelAnalysis,
+    Similarity,
+    analyse_panel,
+)
+from commonmode.converge.clusters import Cluster, Remedy, act_as_one, rank_remedies
+from commonmode.converge.cofailure import (
+    CoFailureResult,
+    ConditionalCoFailure,
+    JointFailureSplit,
+    Share,
+)
+from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
+from commonmode.converge.dispersion import Disagreement, DispersionResult, Estimate
+from commonmode.converge.findings import Finding, Severity, panel_findings
+from commonmode.converge.groups import Group, GroupContrast, blind_groups, declared_groups
+
+__all__ = [
+    "Cluster",
+    "CoFailureResult",
+    "ConditionalCoFailure",
+    "Disagreement",
+    "DispersionResult",
+    "EffectiveNumber",
+    "EffectiveNumberResult",
+    "Estimate",
+    "Finding",
+    "Group",
+    "GroupContrast",
+    "IndexOptions",
+    "JointFailureSplit",
+    "LeftOut",
+    "PanelAnalysis",
+    "Remedy",
+    "Severity",
+    "Share",
+    "Similarity",
+    "act_as_one",
+    "analyse_panel",
+    "blind_groups",
+    "declared_groups",
+    "panel_findings",
+    "rank_remedies",
+]

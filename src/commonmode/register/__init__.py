@@ -1,1 +1,43 @@
 """Models, their cards and who runs what; the common-cause graph C1."""
+
+from __future__ import annotations
+
+from commonmode.register.book import Book, Position
+from commonmode.register.cards import Card, ComponentUse, Layer, Materiality, ModelFamily
+from commonmode.register.graph import BlastRadius, CommonCauseGraph, common_cause_graph
+from commonmode.register.model import (
+    FittedRisk,
+    FittedSurface,
+    Model,
+    Requirements,
+    RiskForecast,
+    RiskModel,
+    SurfaceModel,
+    WarmStarted,
+)
+from commonmode.register.population import Dependence, Participant, ParticipantKind, Population
+
+__all__ = [
+    "BlastRadius",
+    "Book",
+    "Card",
+    "CommonCauseGraph",
+    "ComponentUse",
+    "Dependence",
+    "FittedRisk",
+    "FittedSurface",
+    "Layer",
+    "Materiality",
+    "Model",
+    "ModelFamily",
+    "Participant",
+    "ParticipantKind",
+    "Population",
+    "Position",
+    "Requirements",
+    "RiskForecast",
+    "RiskModel",
+    "SurfaceModel",
+    "WarmStarted",
+    "common_cause_graph",
+]

@@ -127,7 +127,8 @@ def _told_apart(contrast: Mapping[str, Any], models: int) -> str:
         return "no: " + joined(contrast["confounded_with"], 3)
     if contrast["identified"]:
         return "yes"
-    return "no: all models use it" if len(contrast["members"]) == models else "no"
+    everybody = len(contrast["members"]) == models
+    return f"no: {'' if everybody else 'nearly '}all models use it"
 
 
 def _component(contrast: Mapping[str, Any]) -> str:

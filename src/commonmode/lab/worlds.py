@@ -9,6 +9,7 @@ their own. This is the laboratory on which the indices' size, power and coverage
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from scipy.signal import lfilter
@@ -75,6 +76,12 @@ class WorldConfig:
             raise ConfigurationError(
                 "planted_share must lie in [0, 1) and planted_models between 2 and models",
                 remedy="planted_share = 0 plants nothing",
+            )
+        groups = sum(comb(self.models, size) for size in range(2, min(4, self.models - 1) + 1))
+        if self.decoys >= groups:
+            raise ConfigurationError(
+                f"{self.models} models form {groups} groups, too few for {self.decoys} decoys",
+                remedy="use fewer decoys or more models",
             )
         spreads = (self.deviation_sd, self.benchmark_noise_sd, self.log_vol_sd)
         memories = (self.deviation_autocorrelation, self.log_vol_autocorrelation)

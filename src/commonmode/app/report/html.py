@@ -26,6 +26,8 @@ _SOURCES = {
     "recorded": "recorded",
     "evidence": "evidence",
     "laboratory": "simulated",
+    "files": "own tables",
+    "file": "panel file",
 }
 _KINDS = {"quantile": "quantile", "vol": "volatility", "value": "value", "signal": "signal"}
 _TARGETS = 4  # named at the head of a panel; more are folded away

@@ -118,7 +118,7 @@ def _dollars(
     greeks: Mapping[str, Any] | None,
 ) -> str:
     if population is None:
-        return "The study names no participants, so no dollars can be put on it."
+        return _stated_dollars(panels)
     total = sum(p["gross_usd"] for p in population["participants"])
     parts = [f"{len(population['participants'])} participants with {usd(total)} of gross exposure."]
     by_model = {entry["model"]: set(entry["participants"]) for entry in population["exposure"]}
@@ -140,6 +140,21 @@ def _dollars(
             parts.append(apart)
     parts.append("Who holds what is assumed.")
     return " ".join(parts)
+
+
+def _stated_dollars(panels: Sequence[Panel]) -> str:
+    """From the USD that a panel file or its cards put behind each model."""
+    parts = []
+    for panel in panels:
+        behind = [model["exposure_usd"] for model in panel["models"]]
+        if all(amount == 1.0 for amount in behind):  # what a panel has when nobody says
+            continue
+        parts.append(f"{panel['title']}: {usd(sum(behind))} rest on its models.")
+        c2 = _ok(panel, "c2")
+        if c2 is not None and c2["clusters"]:
+            together = c2["clusters"][0]
+            parts[-1] += f" {usd(together['exposure_usd'])} of them on models that act as one."
+    return " ".join(parts) or "No participants and no exposures are named: no dollars to put on it."
 
 
 def _largest_disagreement(greeks: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
-from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
+from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult, stands_apart
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
 from commonmode.core.errors import CommonmodeError, ConfigurationError
@@ -91,8 +91,8 @@ class PanelAnalysis:
     c1, c2, c3, c6 : Success or Failure
     options : IndexOptions
     left_out : tuple of LeftOut
-        Models with forecasts at fewer than half of the times; the others' numbers are what they
-        would be without them.
+        Models with forecasts at fewer than half of the times, and models that cannot be told from
+        the benchmarks' noise; the others' numbers are what they would be without them.
     """
 
     panel: ErrorPanel
@@ -123,9 +123,9 @@ def analyse_panel(
     use = options or IndexOptions()
     left_out = _mostly_failed(panel)
     given = panel
-    if left_out:
-        gone = {entry.model for entry in left_out}
-        panel = panel.select_models(tuple(m for m in panel.models if m not in gone))
+    panel = _without(panel, left_out)
+    copies = _follow_the_benchmarks(panel, use)
+    panel, left_out = _without(panel, copies), (*left_out, *copies)
     mine = [card for card in cards if card.model in panel.models]
     groups = declared_groups(panel.models, mine)
 
@@ -204,6 +204,37 @@ def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:
         )
     # With fewer than two left there is nothing to compare, and the indices themselves say so.
     return tuple(found) if len(found) <= len(panel.models) - 2 else ()
+
+
+def _without(panel: ErrorPanel, left_out: Sequence[LeftOut]) -> ErrorPanel:
+    gone = {entry.model for entry in left_out}
+    if not gone:
+        return panel
+    return panel.select_models(tuple(m for m in panel.models if m not in gone))
+
+
+def _follow_the_benchmarks(panel: ErrorPanel, use: IndexOptions) -> tuple[LeftOut, ...]:
+    """Models that cannot be told from the benchmarks' noise."""
+    try:
+        apart = stands_apart(panel, minimum_rows=use.minimum_block_rows)
+    except CommonmodeError:
+        return ()  # a panel that no index can be computed on: the indices say why
+    if apart.all() or apart.sum() < 2:
+        return ()
+    return tuple(
+        LeftOut(
+            model,
+            1.0,
+            Failure(
+                FailureReason.NOT_APPLICABLE,
+                f"{model} deviates from the benchmarks no more than their own noise and is left "
+                "out of the indices: whether it is independent cannot be judged",
+                "it may read what the benchmarks are made of; make benchmarks from other data",
+            ),
+        )
+        for model, stands in zip(panel.models, apart, strict=True)
+        if not stands
+    )
 
 
 def _disagreement(panel: ErrorPanel, use: IndexOptions) -> DispersionResult:

@@ -39,6 +39,7 @@ __all__ = [
     "EffectiveNumberResult",
     "benchmark_noise_ratio",
     "block_plan",
+    "stands_apart",
     "usable_rows",
 ]
 
@@ -164,6 +165,42 @@ def block_plan(
     tau = float(np.max(times))
     count = min(choose_block_count(t, tau), max(t // max(minimum_rows, 1), 1))
     return tau, block_edges(t, count)
+
+
+def stands_apart(panel: ErrorPanel, *, minimum_rows: int = 1, margin: float = 1.0) -> BoolArray:
+    """Whether each model deviates from the benchmarks beyond their own noise, shape (N,).
+
+    The cross-moment ``cov(f - m^a, f - m^b)`` is the variance of what the model chose. A model that
+    reads what the benchmarks are made of follows their noise and has none, or a negative one: its
+    independence cannot be judged, and counting it as independent would flatter the crowd.
+
+    Parameters
+    ----------
+    panel : ErrorPanel
+        Without benchmarks every model stands apart.
+    minimum_rows : int
+        Shortest block.
+    margin : float
+        How many standard errors (between blocks) above zero the mean variance over targets must
+        lie. One: a model is left out when its variance is lost in the noise, not already when it
+        is not significant, which in a short panel would throw honest models out.
+    """
+    x, y, benchmarked = _deviations(panel)
+    n = len(panel.models)
+    if not benchmarked:
+        return np.ones(n, dtype=np.bool_)
+    rows = usable_rows(panel)
+    _, edges = block_plan(x, y, rows, minimum_rows)
+    total = np.zeros((len(edges) - 1, n))
+    for k in range(x.shape[1]):
+        moments = cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k])
+        own = np.einsum("bii->bi", moments)
+        # In units of the target's typical spread about its benchmarks, noise included.
+        spread = float(np.median([x[rows[:, k], k].var(axis=0), y[rows[:, k], k].var(axis=0)]))
+        total += own / spread if spread > 0 else 0.0
+    blocks = len(total)
+    error = total.std(axis=0, ddof=1) * np.sqrt(blocks) if blocks > 1 else np.inf
+    return np.asarray(total.sum(axis=0) > margin * error)
 
 
 class EffectiveNumber:

@@ -75,6 +75,10 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
         found += _graph(analysis)
     if isinstance(analysis.c6, Success):
         found.append(_dispersion(analysis.panel, analysis.c6.value))
+    found += [
+        Finding("C2", name, Severity.UNKNOWN, f"{entry.failure.message}; {entry.failure.remedy}.")
+        for entry in analysis.left_out
+    ]
     for index, result in (
         ("C1", analysis.c1),
         ("C2", analysis.c2),

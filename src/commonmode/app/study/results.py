@@ -72,6 +72,7 @@ def index_failures(analysis: PanelAnalysis) -> list[dict[str, str]]:
         *(
             {"where": f"{name} {entry.model}", **failure_to_json(entry.failure)}
             for entry in analysis.left_out
+            if entry.failure.reason is not FailureReason.NOT_APPLICABLE
         ),
         *(
             {"where": f"{name} {index}", **failure_to_json(result)}

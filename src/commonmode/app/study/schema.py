@@ -236,6 +236,9 @@ def _problem(item: Mapping[str, Any]) -> str:
     if item["type"] == "missing":
         return f"missing key {place!r}"
     message = str(item["msg"]).removeprefix("Value error, ")
+    given = item.get("input")
+    if isinstance(given, (str, int, float)) and item["type"] != "value_error":
+        message = f"{message[:1].lower()}{message[1:]}, not {given!r}"
     return f"{place}: {message}" if place else message
 
 

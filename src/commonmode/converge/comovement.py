@@ -30,6 +30,7 @@ from commonmode.stats.comovement import (
     debiased_excess,
     effective_number,
     excess_interval,
+    pool_targets,
 )
 from commonmode.stats.detectable import detectable_correlation, detectable_effect
 from commonmode.stats.signflip import MaxTest
@@ -181,9 +182,9 @@ def stands_apart(panel: ErrorPanel, *, minimum_rows: int = 1, margin: float = 1.
     minimum_rows : int
         Shortest block.
     margin : float
-        How many standard errors (between blocks) above zero the mean variance over targets must
-        lie. One: a model is left out when its variance is lost in the noise, not already when it
-        is not significant, which in a short panel would throw honest models out.
+        How many standard errors (between blocks) above zero the variance, pooled over targets,
+        must lie. One: a model is left out when its variance is lost in the noise, not already when
+        it is not significant, which in a short panel would throw honest models out.
     """
     x, y, benchmarked = _deviations(panel)
     n = len(panel.models)
@@ -191,13 +192,10 @@ def stands_apart(panel: ErrorPanel, *, minimum_rows: int = 1, margin: float = 1.
         return np.ones(n, dtype=np.bool_)
     rows = usable_rows(panel)
     _, edges = block_plan(x, y, rows, minimum_rows)
-    total = np.zeros((len(edges) - 1, n))
-    for k in range(x.shape[1]):
-        moments = cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k])
-        own = np.einsum("bii->bi", moments)
-        # In units of the target's typical spread about its benchmarks, noise included.
-        spread = float(np.median([x[rows[:, k], k].var(axis=0), y[rows[:, k], k].var(axis=0)]))
-        total += own / spread if spread > 0 else 0.0
+    moments = [
+        cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])
+    ]
+    total = np.einsum("bii->bi", pool_targets(np.stack(moments)))
     blocks = len(total)
     error = total.std(axis=0, ddof=1) * np.sqrt(blocks) if blocks > 1 else np.inf
     return np.asarray(total.sum(axis=0) > margin * error)

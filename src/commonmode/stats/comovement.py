@@ -25,6 +25,7 @@ __all__ = [
     "excess_interval",
     "pair_block_sums",
     "pair_index",
+    "pool_targets",
 ]
 
 
@@ -82,37 +83,54 @@ class BlockCorrelation:
     influence: FloatArray
 
 
+def pool_targets(moments: FloatArray) -> FloatArray:
+    """Moments added up over targets, each in units of its median model's variance.
+
+    Parameters
+    ----------
+    moments : float64, shape (K, B, N, N)
+        A target whose median variance is not positive has no weight, unless all are so.
+
+    Returns
+    -------
+    float64, shape (B, N, N)
+    """
+    typical = np.median(np.einsum("kbii->ki", moments), axis=1)
+    weight = np.where(typical > 0, 1.0 / np.where(typical > 0, typical, 1.0), 0.0)
+    if not weight.any():
+        weight = np.ones(len(moments))
+    return np.asarray(np.einsum("k,kbij->bij", weight, moments))
+
+
 def block_correlation(moments: FloatArray) -> BlockCorrelation:
-    """Correlations of one or several targets from their block moments.
+    """Correlations over one or several targets from their block moments.
+
+    Correlations are taken of the moments added up over targets (:func:`pool_targets`): a ratio of
+    sums, since a mean of ratios would follow the targets in which some model's variance is lost in
+    the benchmarks' noise.
 
     Parameters
     ----------
     moments : float64, shape (K, B, N, N) or (B, N, N)
-        Each target is scaled by its own variances; correlations are then averaged over targets.
-        A model whose variance estimate is not positive in a target (possible with cross-moments
-        when it hardly deviates) has correlation zero there.
+        A model whose pooled variance is not positive (possible with cross-moments when it hardly
+        deviates) has correlation zero with everybody.
     """
-    m = moments[None] if moments.ndim == 3 else moments
-    total = m.sum(axis=1)
-    variance = np.einsum("kii->ki", total)
+    pooled = pool_targets(moments[None] if moments.ndim == 3 else moments)
+    variance = np.einsum("bii->i", pooled)
     scale = np.where(variance > 0, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0)
-    scaled = m * scale[:, None, :, None] * scale[:, None, None, :]
-    rows, columns = pair_index(m.shape[-1])
-    by_target = scaled[:, :, rows, columns]
-    pairs = by_target.sum(axis=1)
-    diagonal = np.einsum("kbii->kbi", scaled)
-    own = 0.5 * (diagonal[:, :, rows] + diagonal[:, :, columns])
-    influence = by_target - pairs[:, None, :] * own
+    scaled = pooled * scale[:, None] * scale[None, :]
+    rows, columns = pair_index(pooled.shape[-1])
+    contributions = scaled[:, rows, columns]
+    ratio = contributions.sum(axis=0)
+    diagonal = np.einsum("bii->bi", scaled)
+    influence = contributions - ratio * 0.5 * (diagonal[:, rows] + diagonal[:, columns])
     # A cross-moment may put a small variance too low and a correlation beyond one.
-    mean_pairs = np.clip(pairs.mean(axis=0), -1.0, 1.0)
-    correlation = np.eye(m.shape[-1])
-    correlation[rows, columns] = mean_pairs
-    correlation[columns, rows] = mean_pairs
+    pairs = np.clip(ratio, -1.0, 1.0)
+    correlation = np.eye(pooled.shape[-1])
+    correlation[rows, columns] = pairs
+    correlation[columns, rows] = pairs
     return BlockCorrelation(
-        correlation=correlation,
-        pairs=np.asarray(mean_pairs),
-        contributions=np.asarray(by_target.mean(axis=0)),
-        influence=np.asarray(influence.mean(axis=0)),
+        correlation=correlation, pairs=pairs, contributions=contributions, influence=influence
     )
 
 

@@ -85,7 +85,7 @@ def render_html(results: Mapping[str, Any]) -> str:
         results=results,
         study=results["study"],
         source=_SOURCES[results["study"]["source"]],
-        panels=[_panel(panel, results["cards"]) for panel in results["panels"]],
+        panels=[_panel(panel, _cards_of(panel, results)) for panel in results["panels"]],
         layers=LAYERS,
         dependence=who_depends(population),
         participants=None if population is None else tables.participant_table(population),
@@ -96,6 +96,12 @@ def render_html(results: Mapping[str, Any]) -> str:
         limits=limits(results),
         plotly=_plotly_script(),
     )
+
+
+def _cards_of(panel: Mapping[str, Any], results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cards of this panel alone if it has any (a world's), else the study's."""
+    own = [card for card in results["cards"] if card.get("panel") == panel["name"]]
+    return own or [card for card in results["cards"] if not card.get("panel")]
 
 
 def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -388,7 +388,7 @@ def card_table(cards: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> Tab
     """What is declared about every model."""
     rows = tuple(
         (
-            clean(card["model"]),
+            clean(card["model"]) + (f" ({card['panel']})" if card.get("panel") else ""),
             card["family"],
             joined([card[k] for k in ("owner", "purpose") if card[k]]),
             card["materiality"],

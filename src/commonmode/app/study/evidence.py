@@ -79,9 +79,10 @@ def write_evidence(
 ) -> None:
     """Write the evidence of one run into ``folder``, replacing what an earlier run left there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob(f"*{SUFFIX}"), *folder.glob("parameters-*.parquet")):
-        old.unlink()
-    files = [folder / CARDS, folder / STUDY]
+    for pattern in (f"*{SUFFIX}", "parameters-*.parquet", _own_cards("*"), CARDS):
+        for old in folder.glob(pattern):
+            old.unlink()
+    files = [folder / STUDY, *([folder / CARDS] if cards else [])]
     described = []
     for built in panels:
         entry: dict[str, Any] = {
@@ -95,13 +96,17 @@ def write_evidence(
             files.append(path)
         else:
             entry["failure"] = failure_to_json(built.panel)
+        if built.cards:
+            path = folder / _own_cards(built.settings.name)
+            write_cards(path, built.cards)
+            files.append(path)
         if built.parameters is not None:
             path = folder / f"parameters-{built.settings.name}.parquet"
             _write_parameters(built.parameters, path)
             files.append(path)
         described.append(entry)
-    own = [card for built in panels for card in built.cards]
-    write_cards(folder / CARDS, [*cards, *own])
+    if cards:
+        write_cards(folder / CARDS, cards)
     write_json(
         folder / STUDY,
         {
@@ -146,7 +151,7 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
             _panel(folder, settings, entries.get(settings.name), changed)
             for settings in study.panels
         ),
-        cards=read_cards(folder / CARDS).cards,
+        cards=read_cards(folder / CARDS).cards if (folder / CARDS).is_file() else (),
         population=described["population"],
         greeks=described["greeks"],
         inputs=described["inputs"],
@@ -171,21 +176,33 @@ def _panel(
         said = entry["failure"]
         reason = FailureReason(said["reason"])
         return BuiltPanel(settings, Failure(reason, said["message"], said["remedy"]))
-    if name in changed:
-        return failed_panel(
-            settings,
-            DataError(
-                f"{name} is {changed[name]} against its manifest",
-                remedy="restore the evidence folder from version control, or make it again",
-            ),
-        )
+    own = _own_cards(settings.name)
+    for file in (name, own):
+        if file in changed:
+            return failed_panel(
+                settings,
+                DataError(
+                    f"{file} is {changed[file]} against its manifest",
+                    remedy="restore the evidence folder from version control, or make it again",
+                ),
+            )
     try:
         panel = unpack_panel(folder / name)
+        cards = read_cards(folder / own).cards if (folder / own).is_file() else ()
     except CommonmodeError as error:
         return failed_panel(settings, error)
     return BuiltPanel(
-        settings, Success(panel), notes=tuple(entry["notes"]), inputs=dict(entry["inputs"])
+        settings,
+        Success(panel),
+        cards=cards,
+        notes=tuple(entry["notes"]),
+        inputs=dict(entry["inputs"]),
     )
+
+
+def _own_cards(panel: str) -> str:
+    """File of the cards that only this panel has: two worlds may name their models alike."""
+    return f"cards-{panel}.toml"
 
 
 def _write_parameters(parameters: FittedParameters, path: Path) -> None:

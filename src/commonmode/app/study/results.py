@@ -47,13 +47,14 @@ def failure_to_json(failure: Failure) -> dict[str, str]:
     }
 
 
-def card_to_json(card: Card) -> dict[str, Any]:
-    """A card with its components by layer."""
+def card_to_json(card: Card, *, panel: str = "") -> dict[str, Any]:
+    """A card with its components by layer; ``panel`` names the only panel that it belongs to."""
     components: dict[str, dict[str, float]] = {}
     for part in card.components:
         components.setdefault(part.layer.value, {})[part.component] = part.weight
     return {
         "model": card.model,
+        "panel": panel,
         "family": card.family.value,
         "owner": card.owner,
         "purpose": card.purpose,

@@ -244,7 +244,7 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
             progress.advance(_STEP)
             continue
         panel = built.panel.value
-        cards = [*gathered.cards, *built.cards]
+        cards = built.cards or gathered.cards
         analysis = analyse_panel(panel, cards, _options(study, built))
         analyses.append(analysis)
         panels.append(
@@ -263,7 +263,11 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
     headline = study.study.headline
     if headline not in names:  # none stated, or it could not be built
         headline = names[0] if names else ""
-    own = [card for built in gathered.panels for card in built.cards]
+    own = [
+        card_to_json(card, panel=built.settings.name)
+        for built in gathered.panels
+        for card in built.cards
+    ]
     results = {
         "schema": "commonmode/results/1",
         "study": {
@@ -282,7 +286,7 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
         "panels": panels,
         "population": gathered.population,
         "greeks": gathered.greeks,
-        "cards": [card_to_json(card) for card in (*gathered.cards, *own)],
+        "cards": [*(card_to_json(card) for card in gathered.cards), *own],
         "failures": failures,
         "reproduce": gathered.command,
     }

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from commonmode.adapters.store.cards import cards_from_toml, cards_to_toml
+from commonmode.adapters.store.packed import pack_panel, unpack_panel
 from commonmode.adapters.store.panels import load_panel, write_panel
+from commonmode.core.errors import PanelError
 from commonmode.core.ids import ComponentId, ModelId, TargetId
 from commonmode.core.result import Failure, FailureReason
 from commonmode.panel.error_panel import CellFailure, ErrorPanel, PanelKind
@@ -100,15 +102,7 @@ def _bits(array: np.ndarray) -> bytes:
     return np.ascontiguousarray(array).tobytes()
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv"])
-@given(panel=panels())
-def test_round_trip_is_exact(suffix: str, panel: ErrorPanel) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"panel.{suffix}"
-        write_panel(panel, path)
-        again = load_panel(path)
-    assert again.notes == ()
-    back = again.panel
+def assert_same(back: ErrorPanel, panel: ErrorPanel) -> None:
     for name in ("name", "kind", "level", "horizon_ms", "models", "targets", "failures"):
         assert getattr(back, name) == getattr(panel, name)
     for name in ("times_ms", "forecast", "outcome", "scale", "benchmark_a", "benchmark_b"):
@@ -117,6 +111,51 @@ def test_round_trip_is_exact(suffix: str, panel: ErrorPanel) -> None:
     assert _bits(back.exposure_usd) == _bits(panel.exposure_usd)
     assert list(back.state) == list(panel.state)
     assert all(_bits(back.state[s]) == _bits(panel.state[s]) for s in panel.state)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@given(panel=panels())
+def test_round_trip_is_exact(suffix: str, panel: ErrorPanel) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"panel.{suffix}"
+        write_panel(panel, path)
+        again = load_panel(path)
+    assert again.notes == ()
+    assert_same(again.panel, panel)
+
+
+@given(panel=panels())
+def test_packed_round_trip_is_exact_and_equal_panels_are_equal_files(panel: ErrorPanel) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, again = Path(folder) / "a.panel", Path(folder) / "b.panel"
+        pack_panel(panel, path)
+        back = unpack_panel(path)
+        pack_panel(back, again)
+        assert path.read_bytes() == again.read_bytes()
+    assert_same(back, panel)
+    assert back.content_hash == panel.content_hash
+
+
+@given(panel=panels(), data=st.data())
+def test_a_damaged_packed_panel_is_an_error_or_the_same(
+    panel: ErrorPanel, data: st.DataObject
+) -> None:
+    """Some bytes of the archive carry nothing; no damage may change a number unnoticed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "damaged.panel"
+        pack_panel(panel, path)
+        whole = bytearray(path.read_bytes())
+        place = data.draw(st.integers(0, len(whole) - 1))
+        if data.draw(st.booleans()):
+            whole[place] ^= data.draw(st.integers(1, 255))
+        else:
+            del whole[place:]
+        path.write_bytes(whole)
+        try:
+            back = unpack_panel(path)
+        except PanelError:
+            return
+    assert_same(back, panel)
 
 
 @st.composite

@@ -52,10 +52,12 @@ def _independent(panels: Sequence[Panel]) -> str:
     parts = []
     for number, panel in enumerate(panels):
         c2 = _ok(panel, "c2")
-        if c2 is None or c2["effective_number"] is None:
-            parts.append(f"{panel['name']}: cannot be said")
+        if c2 is None:
+            parts.append(f"{panel['name']}: cannot be said ({panel['c2']['message']})")
+        elif c2["effective_number"] is None:
+            parts.append(f"{panel['name']}: cannot be said without benchmarks")
         elif not c2["rejects"]:
-            parts.append(f"{panel['name']}: none of {c2['models']} that chance would not explain")
+            parts.append(f"{panel['name']}: none of {c2['models']} beyond chance")
         else:
             together = ""
             if number == 0 and c2["clusters"]:
@@ -64,7 +66,7 @@ def _independent(panels: Sequence[Panel]) -> str:
                 f"{panel['name']}: {c2['models']} models count as {c2['effective_number']:.1f} "
                 f"independent ones{together}"
             )
-    return "; ".join(parts) + "."
+    return "; ".join(parts) + "." if parts else "No panel could be built; see the failures."
 
 
 def _shared(panels: Sequence[Panel]) -> str:
@@ -73,7 +75,9 @@ def _shared(panels: Sequence[Panel]) -> str:
         c2 = _ok(panel, "c2")
         if c2 is None or not c2["rejects"]:
             continue
-        found = [c for c in c2["components"] if c["p_adjusted"] <= 0.05 and not c["explained_by"]]
+        found = [
+            c for c in c2["components"] if c["p_adjusted"] <= c2["alpha"] and not c["explained_by"]
+        ]
         # What can be told from everything else comes first.
         named = sorted(
             (c for c in found if c["identified"]), key=lambda c: bool(c["confounded_with"])
@@ -97,8 +101,9 @@ def _confidence(panels: Sequence[Panel]) -> str:
         text = f"{panel['name']}: p = {c2['p_value']:.2g} for co-movement"
         if c3 is not None and c3["p_value"] is not None:
             text += f", {c3['p_value']:.2g} for co-failure"
-        elif panel["c3"]["status"] == "failed":
-            text += ", no tail claim"
+        elif c3 is None:
+            away = panel["c3"]["reason"] == "not_applicable"
+            text += ", no tail claim" if away else ", co-failure could not be computed"
         parts.append(text)
     if not parts:
         return "No index could be computed; see the failures."
@@ -130,10 +135,8 @@ def _dollars(
         cluster = c2["clusters"][0]["models"]
         who = set().union(*(by_model.get(model, set()) for model in cluster))
         touched = sum(gross[name] for name in who)
-        parts.append(
-            f"{usd(touched)} ({100 * touched / total:.0f} %) rest on the models that act as one in "
-            f"{panel['name']}."
-        )
+        part = f" ({100 * touched / total:.0f} %)" if total > 0 else ""
+        parts.append(f"{usd(touched)}{part} rest on the models that act as one in {panel['name']}.")
     if greeks is not None:
         apart = _largest_disagreement(greeks)
         if apart:
@@ -149,7 +152,7 @@ def _stated_dollars(panels: Sequence[Panel]) -> str:
         behind = [model["exposure_usd"] for model in panel["models"]]
         if all(amount == 1.0 for amount in behind):  # what a panel has when nobody says
             continue
-        parts.append(f"{panel['title']}: {usd(sum(behind))} rest on its models.")
+        parts.append(f"{panel['name']}: {usd(sum(behind))} rest on its models.")
         c2 = _ok(panel, "c2")
         if c2 is not None and c2["clusters"]:
             together = c2["clusters"][0]
@@ -181,7 +184,7 @@ def _first(panels: Sequence[Panel]) -> str:
         if _ok(panel, "c2") is None:
             remedy = panel["c2"]["remedy"]
             return (
-                f"Repair {panel['title']}: {panel['c2']['message']}{f'; {remedy}' * bool(remedy)}."
+                f"Repair {panel['name']}: {panel['c2']['message']}{f'; {remedy}' * bool(remedy)}."
             )
     if not panels:
         return "Repair what failed: no panel could be built."

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from commonmode.app.cli.common import errors_as_messages
+
 __all__ = ["verify"]
 
 
@@ -24,18 +26,14 @@ def verify(
     A case is {id, method, inputs, expected, tolerance, source}; expected values that are null are
     computed and printed. A file holds a list of cases or {"cases": [...]}.
     """
-    from rich.console import Console
+    with errors_as_messages():
+        from rich.console import Console
 
-    from commonmode.app.verify import render, run_cases
-    from commonmode.core.errors import CommonmodeError
+        from commonmode.app.verify import render, run_cases
 
-    try:
         report = run_cases(paths or ())
-    except CommonmodeError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
-        raise typer.Exit(2) from error
-    if json_:
-        typer.echo(report.to_json())
-    else:
-        Console().print(render(report))
+        if json_:
+            typer.echo(report.to_json())
+        else:
+            Console().print(render(report))
     raise typer.Exit(report.exit_code)

@@ -1,4 +1,4 @@
-"""examples/panel: its script makes its files, its README's code runs, its answer is the true one."""
+"""examples/panel: its script makes its files, its README runs, its answer is the true one."""
 
 from __future__ import annotations
 

@@ -37,6 +37,13 @@ _QUADRATIC = {"mean": 8 / 3, "a": -1.0, "b": -1.0, "wide_a": 1 / 6, "wide_b": 1 
 _LINEAR = {"mean": 2.0, "a": -0.5, "b": -0.5, "wide_a": 0.0, "wide_b": 0.0}
 
 
+# Times of failure from which a probability of failure can be learnt at all.
+_LEAST_TIMES = 10
+# Fewer joint failures than this cannot be split three ways; a ratio below this is as good as none.
+_LEAST_JOINT = 20
+_LEAST_RATIO = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A share of all joint failures, with its 95 % interval."""
@@ -94,6 +101,7 @@ class CoFailureResult:
     minimum_detectable_ratio : float
         Ratio found with 80 % probability at this length.
     split : JointFailureSplit or None
+        None without benchmarks, or with fewer than 20 joint failures.
     alpha : AlphaFactors
         Common-cause alpha factors over how many models failed at once.
     components : tuple of GroupContrast
@@ -218,13 +226,16 @@ class ConditionalCoFailure:
         Raises
         ------
         PanelError
-            Wrong kind, too few rows, or no failure at all.
+            Wrong kind, too few rows, or failures at fewer than 10 times of some target.
         """
         rows = usable_rows(panel)
         failed = panel.failed & rows[:, :, None]
-        if not failed.any():
+        bad_times = failed.any(axis=2).sum(axis=0)
+        if bad_times.min() < _LEAST_TIMES:
+            worst = panel.targets[int(np.argmin(bad_times))]
             raise PanelError(
-                f"panel {panel.name}: no model ever failed, so there is no co-failure to measure",
+                f"panel {panel.name}, target {worst}: models failed at {bad_times.min()} times in all; "
+                f"co-failure needs {_LEAST_TIMES} to be told from chance",
                 remedy="give a longer panel or a less extreme level",
             )
         t = len(panel.times_ms)
@@ -305,7 +316,9 @@ class ConditionalCoFailure:
                 block_sums(joint.sum(axis=1), edges),
                 block_sums(constant.sum(axis=1), edges),
                 allowance,
-            ),
+            )
+            if pair_failures >= _LEAST_JOINT
+            else None,
             components=components,
             **common,
         )
@@ -373,7 +386,7 @@ class ConditionalCoFailure:
         """
 
         def shares(excess: FloatArray, j: FloatArray, i: FloatArray) -> FloatArray:
-            design = 1.0 - 1.0 / np.clip(1.0 + excess, 1e-6, None)
+            design = 1.0 - 1.0 / np.clip(1.0 + excess, _LEAST_RATIO, None)
             individual = np.divide(i, j, out=np.ones_like(j), where=j > 0)
             return np.stack([1.0 - design - individual, design, individual], axis=-1)
 

@@ -120,7 +120,7 @@ def test_wrong_kind_no_failure_and_few_rows_are_refused_with_a_remedy(panel: Err
     with pytest.raises(PanelError, match="no tail failures") as kind:
         ConditionalCoFailure().fit(positive)
     assert kind.value.remedy
-    with pytest.raises(PanelError, match="no model ever failed") as calm:
+    with pytest.raises(PanelError, match="models failed at 0 times in all") as calm:
         ConditionalCoFailure().fit(replace(panel, outcome=np.abs(panel.outcome)))
     assert calm.value.remedy
     short = panel.forecast.copy()

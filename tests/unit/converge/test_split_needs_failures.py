@@ -1,0 +1,35 @@
+"""Too few failures are said to be so; what is split adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from commonmode.converge.cofailure import ConditionalCoFailure
+from commonmode.core.errors import PanelError
+from commonmode.lab.worlds import WorldConfig, simulate_world
+from commonmode.panel.laboratory import panel_of_world
+
+
+def test_a_panel_with_hardly_a_failure_is_refused_with_the_remedy() -> None:
+    short = panel_of_world(simulate_world(WorldConfig(times=120, level=0.01), seed=4))
+    with pytest.raises(PanelError, match="longer panel or a less extreme level"):
+        ConditionalCoFailure().fit(short)
+
+
+def test_few_joint_failures_are_not_split() -> None:
+    panel = panel_of_world(
+        simulate_world(WorldConfig(models=5, times=500, level=0.02, deviation_sd=0.6), seed=4)
+    )
+    pair = panel.select_models(panel.models[:2])
+    result = ConditionalCoFailure().fit(pair).result_
+    assert 0 < result.pair_failures < 20
+    assert result.split is None
+
+
+def test_split_adds_up() -> None:
+    panel = panel_of_world(simulate_world(WorldConfig(), seed=4))
+    split = ConditionalCoFailure().fit(panel).result_.split
+    assert split is not None
+    total = split.market.value + split.shared_design.value + split.individual.value
+    np.testing.assert_allclose(total, 1.0, atol=1e-12)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from commonmode.converge.laboratory import WorldTable, run_worlds
-from commonmode.lab.worlds import WorldConfig
+from commonmode.lab.truth import true_effective_number
+from commonmode.lab.worlds import WorldConfig, simulate_world
+from commonmode.stats.blocks import block_edges
+from commonmode.stats.comovement import (
+    block_correlation,
+    cross_moment_blocks,
+    effective_number,
+    excess_interval,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -68,3 +76,25 @@ def test_power_at_the_printed_minimum_detectable_share(silent: WorldTable, users
     config = WorldConfig(planted_share=printed, planted_models=users)
     found = run_worlds(config, SEEDS, c3=False)
     assert found.rate("c2_rejects").value == pytest.approx(0.80, abs=0.10)
+
+
+def test_a_plain_percentile_interval_of_the_effective_number_would_not_cover() -> None:
+    config = WorldConfig(planted_share=0.6)
+    truth = true_effective_number(config)
+    plain_covers, covers = [], []
+    for seed in range(1, 61):
+        world = simulate_world(config, seed=seed)
+        x = np.log(world.forecast / world.benchmark_a[:, None])
+        y = np.log(world.forecast / world.benchmark_b[:, None])
+        moments = cross_moment_blocks(x, y, block_edges(len(x), 40))
+        rng = np.random.default_rng(seed)
+        plain = [
+            (block_correlation(moments[rng.integers(0, 40, 40)]).pairs ** 2).sum()
+            for _ in range(299)
+        ]
+        low, high = effective_number(np.quantile(plain, [0.975, 0.025]), 8)
+        plain_covers.append(low <= truth <= high)
+        few, many = excess_interval(moments, draws=299, rng=seed)
+        covers.append(effective_number(many, 8) <= truth <= effective_number(few, 8))
+    assert np.mean(plain_covers) < 0.7
+    assert np.mean(covers) >= 0.9

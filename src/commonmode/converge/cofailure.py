@@ -234,8 +234,8 @@ class ConditionalCoFailure:
         if bad_times.min() < _LEAST_TIMES:
             worst = panel.targets[int(np.argmin(bad_times))]
             raise PanelError(
-                f"panel {panel.name}, target {worst}: models failed at {bad_times.min()} times in all; "
-                f"co-failure needs {_LEAST_TIMES} to be told from chance",
+                f"panel {panel.name}, target {worst}: models failed at {bad_times.min()} times in "
+                f"all; co-failure needs {_LEAST_TIMES} to be told from chance",
                 remedy="give a longer panel or a less extreme level",
             )
         t = len(panel.times_ms)

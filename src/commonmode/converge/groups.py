@@ -57,7 +57,8 @@ class GroupContrast:
         One-sided; adjusted for all groups looked at together.
     identified : bool
         False when (nearly) everybody is in the group: there is nobody to compare with, the estimate
-        is the group's mean, and a blind spot of the benchmark would look the same.
+        is the group's mean, and a blind spot of the benchmark would look the same. Without
+        benchmarks such a mean says nothing, and the estimate is zero.
     confounded_with : tuple of str
         Other groups whose contrast is the same by algebra (a group and its complement): no data
         can tell them apart.
@@ -117,6 +118,7 @@ def contrast_groups(
     flips: int,
     alpha: float,
     rng: int | np.random.Generator,
+    crowd_sd: FloatArray | None = None,
 ) -> tuple[tuple[GroupContrast, ...], MaxTest | None]:
     """Contrast of every group, tested together, largest t first.
 
@@ -130,19 +132,30 @@ def contrast_groups(
     models : sequence of ModelId, length N
     flips, alpha, rng
         As in :func:`commonmode.stats.signflip.sign_flip_max_test`.
+    crowd_sd : float64, shape (N,), optional
+        Given when ``contributions`` are covariances of deviations from the crowd's own mean.
+        Centring puts ``-(v_i + v_j) / N`` and a constant into each pair's covariance: an effect per
+        model, so contrasts free of these are zero when models are independent, however unequal the
+        variances v (those of correlations are not). Estimates are in units of the mean product of
+        the members' standard deviations, given here.
     """
     if not groups:
         return (), None
     members = membership(groups, models)
-    weights = contrast_weights(members)
+    weights = contrast_weights(members, strict=crowd_sd is not None)
     alike = _same_contrast(weights, groups)
+    rows, columns = pair_index(len(models))
+    inside = (members[:, rows] & members[:, columns]).astype(np.float64)
+    # A contrast weighs the pairs inside against others and adds up to zero; a mean adds up to one.
+    told_apart = weights.any(axis=1) & (weights.sum(axis=1) < 0.5)
+    if crowd_sd is not None:
+        size = inside @ (crowd_sd[rows] * crowd_sd[columns]) / inside.sum(axis=1)
+        weights = weights / np.where(size > 0, size, 1.0)[:, None]
     values = contributions @ weights.T
     # Where models are one and the same a contrast cancels but for rounding, which is no data.
     values[np.abs(values) <= 1e-10 * (np.abs(contributions) @ np.abs(weights.T))] = 0.0
     test = sign_flip_max_test(values, flips=flips, alpha=alpha, rng=rng)
     # Of groups with the same contrast the one whose own pairs are larger comes first.
-    rows, columns = pair_index(len(models))
-    inside = (members[:, rows] & members[:, columns]).astype(np.float64)
     own = inside @ contributions.sum(axis=0) / inside.sum(axis=1)
     order = np.lexsort((-own, -np.round(test.t, 6)))
     contrasts = tuple(
@@ -153,7 +166,7 @@ def contrast_groups(
             t=float(test.t[g]),
             p_single=float(test.p_single[g]),
             p_adjusted=float(test.p_adjusted[g]),
-            identified=int(members[g].sum()) < len(models) - 1,
+            identified=bool(told_apart[g]),
             confounded_with=alike[g],
         )
         for g in order
@@ -169,6 +182,7 @@ def account_for_overlap(
     flips: int,
     alpha: float,
     rng: int | np.random.Generator,
+    strict: bool = False,
 ) -> tuple[GroupContrast, ...]:
     """Mark significant groups that are significant only because they overlap a higher one.
 
@@ -183,6 +197,8 @@ def account_for_overlap(
     models : sequence of ModelId, length N
     flips, alpha, rng
         Of the tests.
+    strict : bool
+        As in :func:`commonmode.stats.comovement.contrast_weights`.
     """
     standing: list[Group] = []
     marked = []
@@ -191,12 +207,11 @@ def account_for_overlap(
         if contrast.identified and contrast.p_adjusted <= alpha and contrast.estimate > 0:
             if standing:
                 given = membership(standing, models)
-                values = (
-                    contributions @ contrast_weights(membership([contrast.group], models), given).T
-                )
+                mine = membership([contrast.group], models)
+                values = contributions @ contrast_weights(mine, given, strict=strict).T
                 if sign_flip_max_test(values, flips=flips, rng=rng).p_single[0] > alpha:
-                    mine = set(contrast.group.members)
-                    overlaps = [len(mine & set(group.members)) for group in standing]
+                    members = set(contrast.group.members)
+                    overlaps = [len(members & set(group.members)) for group in standing]
                     explained = standing[int(np.argmax(overlaps))].name
             if not explained:
                 standing.append(contrast.group)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commonmode.converge.findings import usd
+from commonmode.register.cards import Layer
 
 __all__ = ["answer_questions"]
 
@@ -83,13 +84,24 @@ def _shared(panels: Sequence[Panel]) -> str:
             (c for c in found if c["identified"]), key=lambda c: bool(c["confounded_with"])
         )
         wide = [c for c in found if not c["identified"]]
-        texts = [f"{c['name']} ({len(c['members'])} models)" for c in named[:1]]
+        texts = [f"{_parts(c)} ({len(c['members'])} models)" for c in named[:1]]
         texts += [
-            f"{'all' if len(c['members']) == c2['models'] else 'nearly all'}: {c['name']}"
+            f"{'all' if len(c['members']) == c2['models'] else 'nearly all'}: {_parts(c)}"
             for c in wide[:1]
         ]
         parts.append(f"{panel['name']}: {'; '.join(texts) or 'nothing their cards declare'}")
     return ". ".join(parts) + "." if parts else "Nothing that shows in how they move or fail."
+
+
+def _parts(contrast: Mapping[str, Any], most: int = 3) -> str:
+    """Names of the components with these users, data first, the rest counted."""
+    names = list(dict.fromkeys(name for _, name in sorted(contrast["components"], key=_layer_rank)))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return " + ".join(names[:most]) + more
+
+
+def _layer_rank(component: Sequence[str]) -> int:
+    return [layer.value for layer in Layer].index(component[0])
 
 
 def _confidence(panels: Sequence[Panel]) -> str:

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from commonmode.converge.apart import stands_apart
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
-from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult, stands_apart
+from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
 from commonmode.core.errors import CommonmodeError, ConfigurationError

@@ -70,11 +70,12 @@ def act_as_one(
     ----------
     panel : ErrorPanel
     result : EffectiveNumberResult
-        Clusters are formed only if its test rejects: otherwise there is nothing to cluster.
+        Clusters are formed only if its test rejects, and only with benchmarks: otherwise there is
+        nothing to cluster, or what is there is an effect of centring on the crowd.
     threshold : float
         Mean correlation at which two clusters still merge.
     """
-    if not result.rejects or len(panel.models) < 2:
+    if not result.rejects or not result.benchmarked or len(panel.models) < 2:
         return ()
     distance = 1.0 - np.clip(result.correlation, -1.0, 1.0)
     np.fill_diagonal(distance, 0.0)

@@ -30,7 +30,7 @@ from commonmode.stats.comovement import (
     debiased_excess,
     effective_number,
     excess_interval,
-    pool_targets,
+    pair_covariance_blocks,
 )
 from commonmode.stats.detectable import detectable_correlation, detectable_effect
 from commonmode.stats.signflip import MaxTest
@@ -40,10 +40,11 @@ __all__ = [
     "EffectiveNumberResult",
     "benchmark_noise_ratio",
     "block_plan",
-    "stands_apart",
+    "deviations",
     "usable_rows",
 ]
 
+_FEWEST_ROWS = 12  # complete times of each target
 POWER = 0.8  # at which minimum detectable effects are stated
 
 
@@ -60,8 +61,8 @@ class EffectiveNumberResult:
     autocorrelation_time : float
         Of the products of deviations, in rows.
     benchmarked : bool
-        False when the panel has no benchmarks: then only contrasts between groups are valid and
-        ``effective_number`` is NaN.
+        False when the panel has no benchmarks: then only contrasts between groups of four models or
+        more are valid and ``effective_number`` is NaN.
     effective_number : float
         ``N^2 / tr(C^2)``, debiased; equals N when the models are independent.
     interval : (float, float) or None
@@ -73,7 +74,8 @@ class EffectiveNumberResult:
     rejects : bool
     mean_correlation : float
     correlation : float64, shape (N, N)
-        Of deviations, by cross-moments of the two benchmarks.
+        Of deviations, by cross-moments of the two benchmarks; without any, of deviations from the
+        crowd's mean, which are correlated also when models are independent.
     single_benchmark_number : float
         What the effective number would have been with one benchmark, its noise in every pair.
     benchmark_noise_ratio : float
@@ -114,7 +116,7 @@ class EffectiveNumberResult:
 
 
 def usable_rows(panel: ErrorPanel) -> BoolArray:
-    """Rows with every forecast, outcome and benchmark; shape (T, K).
+    """Rows with every forecast, outcome, benchmark and (values, signals) scale; shape (T, K).
 
     Raises
     ------
@@ -129,14 +131,33 @@ def usable_rows(panel: ErrorPanel) -> BoolArray:
     rows = panel.complete
     counts = rows.sum(axis=0)
     for target, count in zip(panel.targets, counts, strict=True):
-        if count < 12:
-            missing = np.isnan(panel.forecast).mean(axis=(0, 1))
-            worst = panel.models[int(np.argmax(missing))]
+        if count < _FEWEST_ROWS:
             raise PanelError(
-                f"panel {panel.name}, target {target}: only {count} times with every forecast",
-                remedy=f"leave out the model with most gaps ({worst}) or give a longer panel",
+                f"panel {panel.name}, target {target}: only {count} times with every forecast, "
+                "outcome, benchmark and scale",
+                remedy=_what_is_missing(panel, panel.targets.index(target)),
             )
     return rows
+
+
+def _what_is_missing(panel: ErrorPanel, target: int) -> str:
+    """Which part of ``target`` has most gaps and what to do about it."""
+    parts = {"outcome": panel.outcome}
+    if panel.benchmark_a is not None and panel.benchmark_b is not None:
+        parts |= {"benchmark_a": panel.benchmark_a, "benchmark_b": panel.benchmark_b}
+    if panel.kind in (PanelKind.VALUE, PanelKind.SIGNAL):
+        parts["scale"] = panel.scale
+    market = {name: float(np.isnan(part[:, target]).mean()) for name, part in parts.items()}
+    gaps = np.isnan(panel.forecast[:, target]).mean(axis=0)
+    worst = max(market, key=lambda name: market[name])
+    if market[worst] > 0 and market[worst] >= gaps.max():
+        return f"{worst} is missing at {100 * market[worst]:.0f} % of the times: give it"
+    if gaps.min() == 1.0:
+        return "no model forecasts it: leave the target out"
+    if gaps.max() > 0:
+        worst = panel.models[int(np.argmax(gaps))]
+        return f"leave out the model with most gaps ({worst}) or give a longer panel"
+    return "give a longer panel"
 
 
 def block_plan(
@@ -166,39 +187,6 @@ def block_plan(
     tau = float(np.max(times))
     count = min(choose_block_count(t, tau), max(t // max(minimum_rows, 1), 1))
     return tau, block_edges(t, count)
-
-
-def stands_apart(panel: ErrorPanel, *, minimum_rows: int = 1, margin: float = 1.0) -> BoolArray:
-    """Whether each model deviates from the benchmarks beyond their own noise, shape (N,).
-
-    The cross-moment ``cov(f - m^a, f - m^b)`` is the variance of what the model chose. A model that
-    reads what the benchmarks are made of follows their noise and has none, or a negative one: its
-    independence cannot be judged, and counting it as independent would flatter the crowd.
-
-    Parameters
-    ----------
-    panel : ErrorPanel
-        Without benchmarks every model stands apart.
-    minimum_rows : int
-        Shortest block.
-    margin : float
-        How many standard errors (between blocks) above zero the variance, pooled over targets,
-        must lie. One: a model is left out when its variance is lost in the noise, not already when
-        it is not significant, which in a short panel would throw honest models out.
-    """
-    x, y, benchmarked = _deviations(panel)
-    n = len(panel.models)
-    if not benchmarked:
-        return np.ones(n, dtype=np.bool_)
-    rows = usable_rows(panel)
-    _, edges = block_plan(x, y, rows, minimum_rows)
-    moments = [
-        cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])
-    ]
-    total = np.einsum("bii->bi", pool_targets(np.stack(moments)))
-    blocks = len(total)
-    error = total.std(axis=0, ddof=1) * np.sqrt(blocks) if blocks > 1 else np.inf
-    return np.asarray(total.sum(axis=0) > margin * error)
 
 
 class EffectiveNumber:
@@ -253,7 +241,7 @@ class EffectiveNumber:
         """
         rows = usable_rows(panel)
         n = len(panel.models)
-        x, y, benchmarked = _deviations(panel)
+        x, y, benchmarked = deviations(panel)
         tau, edges = block_plan(x, y, rows, self.minimum_block_rows)
         moments = np.stack(
             [
@@ -262,32 +250,37 @@ class EffectiveNumber:
             ]
         )
         block = block_correlation(moments)
+        contributions, crowd_sd = block.contributions, None
         blind = blind_groups(panel.models)
         if not benchmarked:
+            contributions, crowd_sd = pair_covariance_blocks(moments)
             blind = tuple(g for g in blind if len(g.members) < n)
         contrasts, test = contrast_groups(
-            block.contributions,
+            contributions,
             blind,
             panel.models,
             flips=self.flips,
             alpha=self.alpha,
             rng=stream(self.rng, "C2", "test"),
+            crowd_sd=crowd_sd,
         )
         components, _ = contrast_groups(
-            block.contributions,
+            contributions,
             groups,
             panel.models,
             flips=self.flips,
             alpha=self.alpha,
             rng=stream(self.rng, "C2", "components"),
+            crowd_sd=crowd_sd,
         )
         components = account_for_overlap(
             components,
-            block.contributions,
+            contributions,
             panel.models,
             flips=self.flips,
             alpha=self.alpha,
             rng=stream(self.rng, "C2", "overlap"),
+            strict=not benchmarked,
         )
         p_value = min((c.p_adjusted for c in contrasts), default=1.0)
         rejects = p_value <= self.alpha
@@ -326,8 +319,11 @@ class EffectiveNumber:
         return self
 
 
-def _deviations(panel: ErrorPanel) -> tuple[FloatArray, FloatArray, bool]:
-    """Deviations from both benchmarks; from the crowd's mean when there are none."""
+def deviations(panel: ErrorPanel) -> tuple[FloatArray, FloatArray, bool]:
+    """Deviations from both benchmarks, (T, K, N) each, and whether there are any.
+
+    Without benchmarks, twice the deviations from the crowd's mean.
+    """
     if panel.benchmark_a is not None and panel.benchmark_b is not None:
         return panel.deviation(panel.benchmark_a), panel.deviation(panel.benchmark_b), True
     if panel.kind in (PanelKind.QUANTILE, PanelKind.VOL):

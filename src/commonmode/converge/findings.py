@@ -114,9 +114,12 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
     if c2.minimum_detectable_share >= 1.0:
         detectable = "this panel is too short to find any part shared by three models only"
     if not c2.benchmarked:
+        told = "only which groups move together more than the rest"
+        if c2.models < 4:
+            told = "and fewer than four models cannot be compared with one another either"
         sentence = (
-            f"{c2.models} models, no benchmarks: how many are independent cannot be said, only "
-            "which groups move together more than the rest; give benchmark_a and benchmark_b."
+            f"{c2.models} models, no benchmarks: how many are independent cannot be said, {told}; "
+            "give benchmark_a and benchmark_b."
         )
         return [
             Finding("C2", panel.name, Severity.UNKNOWN, sentence, numbers),

@@ -178,10 +178,15 @@ class ErrorPanel:
 
     @property
     def complete(self) -> BoolArray:
-        """Rows in which every model and both benchmarks are there, shape (T, K)."""
+        """Rows in which all that a deviation and a loss are made of is there, shape (T, K).
+
+        Every model, the outcome, both benchmarks and, for values and signals, the scale.
+        """
         ok = np.isfinite(self.forecast).all(axis=2) & np.isfinite(self.outcome)
         if self.benchmark_a is not None and self.benchmark_b is not None:
             ok &= np.isfinite(self.benchmark_a) & np.isfinite(self.benchmark_b)
+        if self.kind in (PanelKind.VALUE, PanelKind.SIGNAL):
+            ok &= np.isfinite(self.scale)
         return np.asarray(ok)
 
     def select_models(self, models: tuple[ModelId, ...]) -> ErrorPanel:

@@ -24,6 +24,7 @@ __all__ = [
     "effective_number",
     "excess_interval",
     "pair_block_sums",
+    "pair_covariance_blocks",
     "pair_index",
     "pool_targets",
 ]
@@ -81,6 +82,24 @@ class BlockCorrelation:
     pairs: FloatArray
     contributions: FloatArray
     influence: FloatArray
+
+
+def pair_covariance_blocks(moments: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Block contributions to the pooled covariance of every pair, and every model's deviation.
+
+    Parameters
+    ----------
+    moments : float64, shape (K, B, N, N)
+
+    Returns
+    -------
+    contributions : float64, shape (B, P)
+    sd : float64, shape (N,)
+    """
+    pooled = pool_targets(moments)
+    rows, columns = pair_index(pooled.shape[-1])
+    variance = np.einsum("bii->i", pooled)
+    return pooled[:, rows, columns], np.sqrt(np.clip(variance, 0.0, None))
 
 
 def pool_targets(moments: FloatArray) -> FloatArray:
@@ -185,14 +204,18 @@ def excess_interval(
     return float(max(low, 0.0)), float(max(high, 0.0))
 
 
-def contrast_weights(groups: BoolArray, given: BoolArray | None = None) -> FloatArray:
+def contrast_weights(
+    groups: BoolArray, given: BoolArray | None = None, *, strict: bool = False
+) -> FloatArray:
     """Weights that turn a pair vector into one co-movement contrast per group of models.
 
     For each group the contrast is the coefficient of "both in the group" in a regression of the
     pair vector on one effect per model and the group's indicator: what the group's pairs have
     beyond what their members have with everybody. Benchmark noise that is common to all pairs, or
     to all pairs of one model, cancels. Where the indicator is a combination of model effects (the
-    group is everybody, or everybody but one) the contrast is the group's mean instead.
+    group is everybody, or everybody but one) the contrast is the group's mean instead. With four
+    models or fewer the effects would leave nothing to compare: one mean of all pairs stands in
+    their place.
 
     Parameters
     ----------
@@ -201,6 +224,8 @@ def contrast_weights(groups: BoolArray, given: BoolArray | None = None) -> Float
     given : bool, shape (G, N), optional
         Groups already accounted for: their indicators join the regression, and a contrast is what
         is left beyond them (zero weights where nothing can be).
+    strict : bool
+        One effect per model however few there are, and zero weights where that leaves nothing.
 
     Returns
     -------
@@ -212,7 +237,7 @@ def contrast_weights(groups: BoolArray, given: BoolArray | None = None) -> Float
     effects = np.zeros((number, n))
     effects[np.arange(number), rows] = 1.0
     effects[np.arange(number), columns] = 1.0
-    nuisance = effects if n >= 5 else np.ones((number, 1))
+    nuisance = effects if strict or n >= 5 else np.ones((number, 1))
     if given is not None:
         nuisance = np.column_stack([nuisance, (given[:, rows] & given[:, columns]).T])
     left, size, _ = np.linalg.svd(nuisance, full_matrices=False)
@@ -225,7 +250,7 @@ def contrast_weights(groups: BoolArray, given: BoolArray | None = None) -> Float
         if norm > 1e-9 * inside.sum():
             weights[g] = rest / norm
         else:
-            weights[g] = inside / inside.sum() if given is None else 0.0
+            weights[g] = 0.0 if strict or given is not None else inside / inside.sum()
     return weights
 
 

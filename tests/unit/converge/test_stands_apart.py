@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from commonmode.converge.analysis import analyse_panel
-from commonmode.converge.comovement import stands_apart
+from commonmode.converge.apart import stands_apart
 from commonmode.converge.findings import panel_findings
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Success

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from commonmode.converge.comovement import block_plan, deviations, usable_rows
+from commonmode.converge.comovement import block_plan, deviations
+from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import BoolArray
 from commonmode.panel.error_panel import ErrorPanel
 from commonmode.stats.comovement import cross_moment_blocks, pool_targets
@@ -30,11 +31,10 @@ def stands_apart(panel: ErrorPanel, *, minimum_rows: int = 1, margin: float = 1.
         must lie. One: a model is left out when its variance is lost in the noise, not already when
         it is not significant, which in a short panel would throw honest models out.
     """
-    x, y, benchmarked = deviations(panel)
-    n = len(panel.models)
-    if not benchmarked:
-        return np.ones(n, dtype=np.bool_)
+    if panel.benchmark_a is None:
+        return np.ones(len(panel.models), dtype=np.bool_)
     rows = usable_rows(panel)
+    x, y, _ = deviations(panel)
     _, edges = block_plan(x, y, rows, minimum_rows)
     moments = [
         cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from commonmode.converge.comovement import POWER, benchmark_noise_ratio, block_plan, usable_rows
-from commonmode.converge.groups import Group, GroupContrast, contrast_groups
+from commonmode.converge.cofailure_result import CoFailureResult, JointFailureSplit, Share
+from commonmode.converge.comovement import POWER, benchmark_noise_ratio, block_plan
+from commonmode.converge.groups import Group, contrast_groups
+from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.core.random import stream
@@ -21,7 +22,7 @@ from commonmode.stats.blocks import (
     choose_block_count,
     integrated_autocorrelation_time,
 )
-from commonmode.stats.cofailure import AlphaFactors, alpha_factors
+from commonmode.stats.cofailure import alpha_factors
 from commonmode.stats.comovement import pair_block_sums
 from commonmode.stats.detectable import detectable_cofailure, detectable_effect
 from commonmode.stats.logistic import cross_fitted_probability
@@ -42,87 +43,6 @@ _LEAST_TIMES = 10
 # Fewer joint failures than this cannot be split three ways; a ratio below this is as good as none.
 _LEAST_JOINT = 20
 _LEAST_RATIO = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share of all joint failures, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class JointFailureSplit:
-    """Where joint failures come from; the three values add up to one.
-
-    Attributes
-    ----------
-    market : Share
-        Hours so violent that models fail together without sharing anything.
-    shared_design : Share
-        What is left when the market's surprise is accounted for. Negative when fewer models fail
-        together than independent ones would.
-    individual : Share
-        Chance coincidence of failures at each model's own average rate.
-    """
-
-    market: Share
-    shared_design: Share
-    individual: Share
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CoFailureResult:
-    """C3 of one panel.
-
-    Attributes
-    ----------
-    ratio : float
-        Joint failures over those expected given the market, at no benchmark noise; 1 = independent.
-        NaN without benchmarks.
-    interval : (float, float)
-        95 %, Student t over blocks, widened by the extrapolation allowance.
-    p_value : float
-        Of ``ratio <= 1``, one-sided, after taking off the allowance.
-    rejects : bool
-    extrapolation_allowance : float
-        Difference between the quadratic and the linear extrapolation: how far the correction for
-        benchmark noise may be off.
-    uncorrected_ratio : float
-        At the mean benchmark, no extrapolation.
-    raw_ratio : float
-        Over independence at constant rates: "market + shared design".
-    pair_failures : int
-        Number of (pair, time) at which both failed.
-    failures : int64, shape (N,)
-    rows, blocks : int
-    minimum_detectable_ratio : float
-        Ratio found with 80 % probability at this length.
-    split : JointFailureSplit or None
-        None without benchmarks, or with fewer than 20 joint failures.
-    alpha : AlphaFactors
-        Common-cause alpha factors over how many models failed at once.
-    components : tuple of GroupContrast
-        Declared components by their excess of co-failure, largest t first.
-    """
-
-    ratio: float
-    interval: tuple[float, float]
-    p_value: float
-    rejects: bool
-    extrapolation_allowance: float
-    uncorrected_ratio: float
-    raw_ratio: float
-    pair_failures: int
-    failures: IntArray
-    rows: int
-    blocks: int
-    minimum_detectable_ratio: float
-    split: JointFailureSplit | None
-    alpha: AlphaFactors
-    components: tuple[GroupContrast, ...]
 
 
 def _pair_sum(values: FloatArray) -> FloatArray:
@@ -226,7 +146,8 @@ class ConditionalCoFailure:
         Raises
         ------
         PanelError
-            Wrong kind, too few rows, or failures at fewer than 10 times of some target.
+            Wrong kind, too few rows, failures at fewer than 10 times of some target, of one model
+            only, or all in one stretch of time.
         """
         rows = usable_rows(panel)
         failed = panel.failed & rows[:, :, None]
@@ -236,6 +157,12 @@ class ConditionalCoFailure:
             raise PanelError(
                 f"panel {panel.name}, target {worst}: models failed at {bad_times.min()} times in "
                 f"all; co-failure needs {_LEAST_TIMES} to be told from chance",
+                remedy="give a longer panel or a less extreme level",
+            )
+        if failed.any(axis=0).sum(axis=1).max() < 2:
+            raise PanelError(
+                f"panel {panel.name}: no two models ever failed, so there is nothing that could "
+                "have failed together",
                 remedy="give a longer panel or a less extreme level",
             )
         t = len(panel.times_ms)
@@ -279,6 +206,12 @@ class ConditionalCoFailure:
             "wide_b": b + _WIDE * (b - a),
         }
         pairs, expected, likelihood = self._by_noise_level(panel, levels, failed, rows, edges)
+        if min(expected[name].sum() for name in expected) <= 0:
+            raise PanelError(
+                f"panel {panel.name}: all failures stand in one stretch of time, so their "
+                "probability cannot be learnt from the rest",
+                remedy="give a longer panel or a less extreme level",
+            )
         # Pair residual products per block, each level scaled by its own expected co-failures.
         scaled = {name: pairs[name] / expected[name].sum() for name in pairs}
         quadratic = sum(weight * scaled[name] for name, weight in _QUADRATIC.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonmode.converge.comovement import usable_rows
+from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
@@ -130,8 +130,9 @@ class Disagreement:
         PanelError
             Fewer than two models, or too few times with every forecast, outcome and scale.
         """
+        rows = usable_rows(panel)
         losses = model_losses(panel)
-        rows = usable_rows(panel) & np.isfinite(losses).all(axis=2)
+        rows &= np.isfinite(losses).all(axis=2)
         if rows.sum() < _FEWEST:
             raise PanelError(
                 f"panel {panel.name}: only {rows.sum()} forecasts can be scored",

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonmode.converge.comovement import EffectiveNumber, benchmark_noise_ratio, usable_rows
+from commonmode.converge.comovement import EffectiveNumber, benchmark_noise_ratio
 from commonmode.converge.groups import Group, blind_groups, declared_groups
+from commonmode.converge.rows import usable_rows
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.lab.worlds import PLANTED, ForecastWorld, WorldConfig, simulate_world

@@ -13,7 +13,7 @@ from commonmode.converge.findings import panel_findings
 from commonmode.converge.groups import Group
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId, TargetId
-from commonmode.core.result import Success
+from commonmode.core.result import Failure, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
 
@@ -124,3 +124,16 @@ def test_a_target_that_no_model_forecasts_is_named() -> None:
     with pytest.raises(PanelError, match="target x") as error:
         EffectiveNumber().fit(replace(panel, forecast=np.full_like(panel.forecast, np.nan)))
     assert "leave the target out" in error.value.remedy
+
+
+@pytest.mark.parametrize(("part", "value"), [("forecast", 1e200), ("scale", 1e-320)])
+def test_numbers_of_no_market_are_refused(part: str, value: float) -> None:
+    panel = crowd((0.2, 0.2, 0.2), seed=8)
+    changed = {
+        "forecast": replace(panel, forecast=np.full_like(panel.forecast, value)),
+        "scale": replace(panel, scale=np.full_like(panel.scale, value)),
+    }
+    for result in (analyse_panel(changed[part]).c2, analyse_panel(changed[part]).c6):
+        assert isinstance(result, Failure)
+        assert f"{part} holds" in result.message
+        assert "units" in result.remedy

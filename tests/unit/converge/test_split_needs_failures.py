@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,24 @@ def test_a_panel_with_hardly_a_failure_is_refused_with_the_remedy() -> None:
     short = panel_of_world(simulate_world(WorldConfig(times=120, level=0.01), seed=4))
     with pytest.raises(PanelError, match="longer panel or a less extreme level"):
         ConditionalCoFailure().fit(short)
+
+
+def test_one_model_that_fails_alone_is_said_to_be_alone() -> None:
+    panel = panel_of_world(simulate_world(WorldConfig(), seed=4))
+    forecast = panel.forecast.copy()
+    forecast[:, :, 1:] *= 100.0
+    alone = replace(panel, forecast=forecast)
+    for case in (alone, replace(alone, benchmark_a=None, benchmark_b=None)):
+        with pytest.raises(PanelError, match="no two models ever failed"):
+            ConditionalCoFailure().fit(case)
+
+
+def test_failures_of_one_stretch_of_time_are_said_to_be_so() -> None:
+    panel = panel_of_world(simulate_world(WorldConfig(), seed=4))
+    outcome = np.abs(panel.outcome)
+    outcome[100:130] = -0.5
+    with pytest.raises(PanelError, match="one stretch of time"):
+        ConditionalCoFailure().fit(replace(panel, outcome=outcome))
 
 
 def test_few_joint_failures_are_not_split() -> None:

@@ -126,7 +126,9 @@ def analyse_panel(
     given = panel
     panel = _without(panel, left_out)
     copies = _follow_the_benchmarks(panel, use)
-    panel, left_out = _without(panel, copies), (*left_out, *copies)
+    nobody_apart = len(copies) > len(panel.models) - 2
+    if not nobody_apart:
+        panel, left_out = _without(panel, copies), (*left_out, *copies)
     mine = [card for card in cards if card.model in panel.models]
     groups = declared_groups(panel.models, mine)
 
@@ -168,11 +170,21 @@ def analyse_panel(
         )
     else:
         c3 = _try("co-failure (C3)", cofailure)
+    c2: Result[EffectiveNumberResult]
+    if nobody_apart and len(panel.models) >= 2:
+        c2 = Failure(
+            FailureReason.NOT_APPLICABLE,
+            f"fewer than two models of panel {panel.name} deviate from the benchmarks beyond their "
+            "own noise, so how many are independent cannot be judged",
+            "they may read what the benchmarks are made of; make benchmarks from other data",
+        )
+    else:
+        c2 = _try("effective number (C2)", comovement)
     return PanelAnalysis(
         panel=panel,
         given=given,
         c1=c1,
-        c2=_try("effective number (C2)", comovement),
+        c2=c2,
         c3=c3,
         c6=_try("disagreement (C6)", lambda: _disagreement(panel, use)),
         options=use,
@@ -220,8 +232,6 @@ def _follow_the_benchmarks(panel: ErrorPanel, use: IndexOptions) -> tuple[LeftOu
         apart = stands_apart(panel, minimum_rows=use.minimum_block_rows)
     except CommonmodeError:
         return ()  # a panel that no index can be computed on: the indices say why
-    if apart.all() or apart.sum() < 2:
-        return ()
     return tuple(
         LeftOut(
             model,

@@ -107,12 +107,13 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
         "p_value": c2.p_value,
         "minimum_detectable_share": c2.minimum_detectable_share,
     }
+    few = {2: "both", 3: "three"}[min(c2.models, 3)]
     detectable = (
         f"a part carrying {_percent(min(c2.minimum_detectable_share, 1.0))} of the deviation "
-        "variance of three models would have been found with 80 % probability"
+        f"variance of {few} models would have been found with 80 % probability"
     )
     if c2.minimum_detectable_share >= 1.0:
-        detectable = "this panel is too short to find any part shared by three models only"
+        detectable = f"no part shared by {few} models only would have been found"
     if not c2.benchmarked:
         told = "only which groups move together more than the rest"
         if c2.models < 4:

@@ -132,6 +132,16 @@ def test_evidence_gives_the_same_indices(cli, evidence: Path) -> None:
     assert "quotes not included; regenerate with: commonmode run" in again["study"]["data_line"]
 
 
+def test_evidence_of_an_older_study_is_said_to_be(cli, evidence: Path) -> None:
+    _, before = rerun(cli, evidence)
+    assert "changed since" not in before["study"]["data_line"]
+    study = evidence / "study.toml"
+    study.write_text(study.read_text() + "\n[indices]\nalpha = 0.1\n")
+    code, after = rerun(cli, evidence)
+    assert code == 0
+    assert "the study file has changed since" in after["study"]["data_line"]
+
+
 @pytest.mark.parametrize("damage", ["one byte", "half", "missing"])
 def test_damaged_evidence_is_one_failed_panel(damage: str, cli, evidence: Path) -> None:
     file = evidence / "evidence" / "second.panel"

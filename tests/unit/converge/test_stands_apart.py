@@ -10,7 +10,7 @@ from commonmode.converge.analysis import analyse_panel
 from commonmode.converge.apart import stands_apart
 from commonmode.converge.findings import panel_findings
 from commonmode.core.ids import ModelId
-from commonmode.core.result import Success
+from commonmode.core.result import Failure, Success
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.error_panel import ErrorPanel
 from commonmode.panel.laboratory import panel_of_world
@@ -52,3 +52,13 @@ def test_follower_is_left_out_and_the_others_are_unharmed() -> None:
 def test_without_benchmarks_everybody_stands_apart() -> None:
     panel = replace(_with_follower(seed=2), benchmark_a=None, benchmark_b=None)
     assert stands_apart(panel).all()
+
+
+def test_where_nobody_stands_apart_no_number_is_stated() -> None:
+    panel = _with_follower(seed=1)
+    assert panel.benchmark_a is not None
+    copies = np.repeat(panel.benchmark_a[:, :, None], len(panel.models), axis=2)
+    analysis = analyse_panel(replace(panel, forecast=copies))
+    assert analysis.left_out == ()
+    assert isinstance(analysis.c2, Failure)
+    assert "cannot be judged" in analysis.c2.message

@@ -123,7 +123,7 @@ def _confidence(panels: Sequence[Panel]) -> str:
     share = (_ok(panels[0], "c2") or {}).get("minimum_detectable_share")
     if share is not None:
         text += (
-            f" A part carrying {100 * share:.0f} % of what three models choose for themselves "
+            f" A part carrying {100 * share:.0f} % of what a few models choose for themselves "
             f"would be found 4 times in 5 in {panels[0]['name']}."
         )
     return text + " A weakness that benchmark and crowd share does not show."

@@ -48,6 +48,8 @@ class Evidence:
         Which data it was made from.
     command : str
         What makes it again.
+    study_sha256 : str
+        Of the study file that it was made from.
     """
 
     panels: tuple[BuiltPanel, ...]
@@ -57,6 +59,7 @@ class Evidence:
     inputs: Mapping[str, str]
     data_line: str
     command: str
+    study_sha256: str
 
 
 def has_evidence(folder: Path) -> bool:
@@ -157,6 +160,7 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
         inputs=described["inputs"],
         data_line=described["data_line"],
         command=described["command"],
+        study_sha256=described["study_sha256"],
     )
 
 

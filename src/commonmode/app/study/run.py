@@ -113,7 +113,7 @@ def run_study(
     progress = progress or SilentProgress()
     folder = file.parent / "evidence"
     if _from_evidence(study, source, folder):
-        gathered = _read(study, folder)
+        gathered = _read(study, file, folder)
     else:
         gathered = _build(study, file, executor or SerialExecutor(), progress)
         if evidence_out:
@@ -139,9 +139,11 @@ def _from_evidence(study: StudyFile, source: Source, folder: Path) -> bool:
     return source is Source.EVIDENCE
 
 
-def _read(study: StudyFile, folder: Path) -> _Gathered:
+def _read(study: StudyFile, file: Path, folder: Path) -> _Gathered:
     evidence: Evidence = read_evidence(folder, study)
     line = f"{evidence.data_line}; quotes not included; regenerate with: {evidence.command}"
+    if evidence.study_sha256 != sha256_file(file):
+        line += "; the study file has changed since, its panels and population have not"
     return _Gathered(
         source="evidence",
         data_line=line,

@@ -113,7 +113,7 @@ def install_with_uv(pip: list[str], files: list[str]) -> bool:
             return False
         uv = str(PYTHON.parent / "uv")
     settings = pip_settings(pip)
-    install = [uv, "pip", "install", "--python", str(PYTHON)]
+    install = [uv, "pip", "install", "--quiet", "--python", str(PYTHON)]
     if settings.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
         install.append("--no-index")
     say("installing with uv")
@@ -128,7 +128,7 @@ def install_with_pip(pip: list[str], files: list[str]) -> None:
     say("installing with pip")
     environment = os.environ | {"PIP_USER": "0"}
     for what in ([*WHEELS_ONLY, *files], PROJECT):
-        if subprocess.run([*pip, "install", *what], env=environment).returncode:
+        if subprocess.run([*pip, "install", "--quiet", *what], env=environment).returncode:
             sys.exit("setup: the installation failed; pip's message above says why.")
 
 

@@ -7,10 +7,23 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from commonmode.app.verify.cases import Case
 from commonmode.app.verify.registry import Adaptor, Unsupported
 from commonmode.pricing.black76 import black76_greeks
 from commonmode.pricing.black_scholes import bsm_greeks, bsm_price
+from commonmode.pricing.fourier import (
+    Bates,
+    Cgmy,
+    CharacteristicModel,
+    Heston,
+    Kou,
+    Merton,
+    VarianceGamma,
+    cf_implied_vol,
+    cf_price,
+)
 from commonmode.pricing.implied_vol import black76_implied_vol, normalised_black_implied_vol
 from commonmode.pricing.inverse import inverse_price
 from commonmode.pricing.sabr import hagan_lognormal_vol
@@ -88,6 +101,45 @@ def _ssvi(case: Case) -> Any:
     return asdict(ssvi_butterfly_free(*_numbers(case, "rho theta phi")))
 
 
+def _by_characteristic(case: Case, model: CharacteristicModel) -> Any:
+    s, k, t, r, q, cp = _numbers(case, "S K T r q cp")
+    return cf_price(model, s * np.exp((r - q) * t), k, t, sign=cp, rate=r)
+
+
+def _heston_model(case: Case) -> Heston:
+    return Heston(*_numbers(case, "v0 kappa theta sigma rho"))
+
+
+def _heston(case: Case) -> Any:
+    return _by_characteristic(case, _heston_model(case))
+
+
+def _heston_vol(case: Case) -> Any:
+    return cf_implied_vol(_heston_model(case), *_numbers(case, "F K T"))
+
+
+def _bates(case: Case) -> Any:
+    names = "v0 kappa theta sigma rho lambda_ jump_log_mean jump_log_std"
+    return _by_characteristic(case, Bates(*_numbers(case, names)))
+
+
+def _merton(case: Case) -> Any:
+    names = "diffusive_vol lambda_ jump_log_mean jump_log_std"
+    return _by_characteristic(case, Merton(*_numbers(case, names)))
+
+
+def _kou(case: Case) -> Any:
+    return _by_characteristic(case, Kou(*_numbers(case, "sigma lambda_ p eta1 eta2")))
+
+
+def _variance_gamma(case: Case) -> Any:
+    return _by_characteristic(case, VarianceGamma(*_numbers(case, "sigma theta nu")))
+
+
+def _cgmy(case: Case) -> Any:
+    return _by_characteristic(case, Cgmy(*_numbers(case, "C G M Y")))
+
+
 ADAPTORS: Final[Mapping[str, Adaptor]] = MappingProxyType(
     {
         "BSM": _bsm,
@@ -103,5 +155,13 @@ ADAPTORS: Final[Mapping[str, Adaptor]] = MappingProxyType(
         "SVI butterfly arbitrage*": _svi_arbitrage,
         "SVI butterfly repair*": _svi_repair,
         "SSVI no-butterfly condition": _ssvi,
+        "Bates": _bates,
+        "CGMY": _cgmy,
+        "Heston": _heston,
+        "Heston (*": _heston,
+        "Heston implied vol": _heston_vol,
+        "Kou double-exponential": _kou,
+        "Merton-76": _merton,
+        "Variance Gamma": _variance_gamma,
     }
 )

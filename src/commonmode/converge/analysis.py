@@ -176,7 +176,7 @@ def analyse_panel(
             FailureReason.NOT_APPLICABLE,
             f"fewer than two models of panel {panel.name} deviate from the benchmarks beyond their "
             "own noise, so how many are independent cannot be judged",
-            "they may read what the benchmarks are made of; make benchmarks from other data",
+            "give a longer panel, or benchmarks from data that the models do not read",
         )
     else:
         c2 = _try("effective number (C2)", comovement)
@@ -240,7 +240,7 @@ def _follow_the_benchmarks(panel: ErrorPanel, use: IndexOptions) -> tuple[LeftOu
                 FailureReason.NOT_APPLICABLE,
                 f"{model} deviates from the benchmarks no more than their own noise and is left "
                 "out of the indices: whether it is independent cannot be judged",
-                "it may read what the benchmarks are made of; make benchmarks from other data",
+                "give a longer panel, or benchmarks from data that the model does not read",
             ),
         )
         for model, stands in zip(panel.models, apart, strict=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from commonmode.converge.comovement import usable_rows
+from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import PanelError
 from commonmode.core.random import as_generator

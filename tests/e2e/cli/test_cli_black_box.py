@@ -22,7 +22,7 @@ seed = 2
 source = "laboratory"
 underlyings = ["BTC", "ETH"]
 start = 2024-01-01T00:00:00Z
-hours = 900
+hours = 3600
 
 [[models]]
 id = "hs"
@@ -55,7 +55,7 @@ def forecasts(write: Callable[[str], Path], tmp_path: Path) -> pl.DataFrame:
     text = STUDY
     start, end = text.index('[[models]]\nid = "box"'), text.index("[[panels]]")
     panel = run_study(write(text[:start] + text[end:])).analyses[0].panel
-    feed = LaboratoryFeed.simulate("2024-01-01T00:00:00Z", 900, seed=2, steps_per_hour=12)
+    feed = LaboratoryFeed.simulate("2024-01-01T00:00:00Z", 3600, seed=2, steps_per_hour=12)
     column = panel.models.index("ewma")
     frames = [
         pl.DataFrame(

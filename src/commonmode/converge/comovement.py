@@ -41,7 +41,6 @@ __all__ = [
     "benchmark_noise_ratio",
     "block_plan",
     "deviations",
-    "usable_rows",
 ]
 
 POWER = 0.8  # at which minimum detectable effects are stated

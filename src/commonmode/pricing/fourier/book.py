@@ -1,0 +1,159 @@
+"""The quotes of a chain as matrices: payoffs that stay fixed while a model's parameters move.
+
+In the cosine series the payoff of every quote is a row of weights that knows nothing of the model
+(:func:`~commonmode.pricing.fourier.cos.put_coefficients`). They are computed once; prices and their
+derivatives at new parameters then cost one evaluation of the characteristic function on the grid
+and one matrix product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from commonmode.core.arrays import FloatArray
+from commonmode.pricing.fourier.cos import CosGrid, put_coefficients
+from commonmode.pricing.fourier.model import CharacteristicModel, ComplexArray
+
+__all__ = ["PutBook", "widened"]
+
+_REACH: Final = 12.0  # half-width of the first interval in standard deviations at the money
+_TERMS: Final = 96
+_MAX_TERMS: Final = 1024
+_MAX_REACH: Final = 80.0
+# An error of a price that moves a volatility at the money by about 2e-6.
+_PRICE_ERROR: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PutBook:
+    """Puts over the forward, by expiry; E expiries, n quotes each (padding included).
+
+    Attributes
+    ----------
+    k : float64, shape (E, n)
+        Log-moneyness.
+    years : float64, shape (E, 1)
+    left, right : float64, shape (E,)
+        Ends of the intervals.
+    frequency : complex128, shape (E, N)
+    start : complex128, shape (E, N)
+        ``exp(-i u left)``.
+    payoff : float64, shape (E, N, n + 3)
+        Weights of the quotes; then of ``E exp(X)`` and of the density at both ends, which tell
+        whether the interval was wide enough.
+    """
+
+    k: FloatArray
+    years: FloatArray
+    left: FloatArray
+    right: FloatArray
+    frequency: ComplexArray
+    start: ComplexArray
+    payoff: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        k: FloatArray,
+        years: FloatArray,
+        at_money_vol: FloatArray,
+        *,
+        left: FloatArray | None = None,
+        right: FloatArray | None = None,
+        terms: int = _TERMS,
+    ) -> PutBook:
+        """Book over an interval of 12 standard deviations each way, or the given one.
+
+        Parameters
+        ----------
+        k : float64, shape (E, n)
+        years, at_money_vol : float64, shape (E,)
+        left, right : float64, shape (E,), optional
+        terms : int
+        """
+        spread = at_money_vol * np.sqrt(years)
+        low = -_REACH * spread if left is None else left
+        high = _REACH * spread if right is None else right
+        low = np.minimum(low, np.min(k, axis=1) - spread)
+        high = np.maximum(high, np.max(k, axis=1) + spread)
+        rows = []
+        for at, a, b in zip(k, low.tolist(), high.tolist(), strict=True):
+            grid = CosGrid(a, b, terms)
+            u = grid.frequencies
+            ends = np.where(np.arange(terms) % 2 == 0, 1.0, -1.0)
+            forward = (np.exp(b) * ends - np.exp(a)) / (1.0 + u * u)
+            checks = np.stack([forward, np.ones(terms), ends]) * (2.0 / (b - a))
+            checks[:, 0] *= 0.5
+            rows.append(np.concatenate([put_coefficients(at, grid), checks]).T)
+        u = np.arange(terms) * (np.pi / (high - low))[:, None]
+        return cls(
+            k=k,
+            years=years[:, None],
+            left=low,
+            right=high,
+            frequency=u.astype(np.complex128),
+            start=np.exp(-1j * u * low[:, None]),
+            payoff=np.ascontiguousarray(np.stack(rows)),
+        )
+
+    def prices(self, model: CharacteristicModel) -> FloatArray:
+        """Puts over the forward and their derivatives, shape (..., E, 1 + p, n).
+
+        Parameters
+        ----------
+        model : CharacteristicModel
+            Parameters of shape (..., E, 1) or (..., 1, 1).
+        """
+        n = self.k.shape[1]
+        return np.asarray((self._waves(model) @ self.payoff)[..., :n])
+
+    def _waves(self, model: CharacteristicModel) -> FloatArray:
+        log_cf, *gradient = model.gradient(self.frequency, self.years)
+        phi = np.exp(log_cf) * self.start
+        wave = np.empty((*phi.shape[:-1], 1 + len(gradient), phi.shape[-1]))
+        wave[..., 0, :] = phi.real
+        for j, part in enumerate(gradient, start=1):
+            # The real part of the product alone.
+            wave[..., j, :] = phi.real * part.real - phi.imag * part.imag
+        return wave
+
+
+def widened(book: PutBook, model: CharacteristicModel, at_money_vol: FloatArray) -> PutBook | None:
+    """A book with room for the model's tails, or None where it has it already.
+
+    The mass that the interval cuts off on the right shows as ``E exp(X)`` short of one, on either
+    side as density at the end, and too short a series as a last coefficient that is not small.
+    """
+    phi = np.exp(model.log_cf(book.frequency, book.years)) * book.start
+    n = book.k.shape[1]
+    forward, at_left, at_right = np.moveaxis(
+        (phi.real[:, None, :] @ book.payoff[..., n:])[:, 0], -1, 0
+    )
+    spread = at_money_vol * np.sqrt(book.years[:, 0])
+    allowed = _PRICE_ERROR * np.sqrt(book.years[:, 0])
+    short_left = np.abs(at_left) * spread > 10.0 * allowed
+    short_right = (np.abs(at_right) * spread > 10.0 * allowed) | (np.abs(forward - 1) > allowed)
+    terms = book.frequency.shape[1]
+    tail = np.abs(phi[:, -1]) / np.maximum(book.frequency[:, -1].real, 1.0)
+    coarse = bool(np.any(tail > allowed)) and terms < _MAX_TERMS
+    far = _MAX_REACH * spread
+    short_left &= -book.left < far
+    short_right &= book.right < far
+    if not (coarse or short_left.any() or short_right.any()):
+        return None
+    left = np.where(short_left, 1.7 * book.left, book.left)
+    right = np.where(short_right, 1.7 * book.right, book.right)
+    # Keep the highest frequency where the interval grows.
+    growth = float(np.max((right - left) / (book.right - book.left)))
+    more = int(np.ceil(terms * growth * (1.8 if coarse else 1.0) / 32.0)) * 32
+    return PutBook.of(
+        book.k,
+        book.years[:, 0],
+        at_money_vol,
+        left=left,
+        right=right,
+        terms=min(more, _MAX_TERMS),
+    )

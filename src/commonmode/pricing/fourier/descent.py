@@ -1,0 +1,116 @@
+"""Levenberg-Marquardt with a given Jacobian, many problems at once, in a box by projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+
+__all__ = ["Descent", "Residuals", "descend"]
+
+Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""Parameters (problems, p) to residuals (problems, n) and their derivatives (problems, p, n)."""
+
+_PERFECT: Final = 1e-20  # mean squared residual below which nothing is left to fit
+_STUCK: Final = 1e12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Descent:
+    """Solutions of the problems.
+
+    Attributes
+    ----------
+    x : float64, shape (problems, p)
+    residual, jacobian : float64, shapes (problems, n), (problems, p, n)
+    cost : float64, shape (problems,)
+        Sum of squares; not finite for a problem that could not start.
+    converged : bool, shape (problems,)
+    evaluations : int64, shape (problems,)
+    """
+
+    x: FloatArray
+    residual: FloatArray
+    jacobian: FloatArray
+    cost: FloatArray
+    converged: BoolArray
+    evaluations: IntArray
+
+
+def descend(
+    residuals: Residuals,
+    start: FloatArray,
+    *,
+    lower: FloatArray,
+    upper: FloatArray,
+    max_evaluations: int = 100,
+    tolerance: float = 1e-8,
+) -> Descent:
+    """Minimise each sum of squares.
+
+    Parameters
+    ----------
+    residuals : callable
+    start : float64, shape (problems, p)
+        Moved into the box.
+    lower, upper : float64, shape (p,)
+    max_evaluations : int
+    tolerance : float
+        A problem rests when a step promises less than this share of its cost.
+
+    References
+    ----------
+    Marquardt (1963), scaling; Nielsen (1999), "Damping parameter in Marquardt's method", IMM
+    report 1999-05, control of the damping; a bound against which the gradient presses takes its
+    parameter out of the step.
+    """
+    x = np.clip(start, lower, upper)
+    count, p = x.shape
+    r, jacobian = residuals(x)
+    n = r.shape[1]
+    cost = np.einsum("bn,bn->b", r, r)
+    resting = ~np.isfinite(cost)
+    converged = np.zeros(count, dtype=np.bool_)
+    damping, growth = np.full(count, 1e-3), np.full(count, 2.0)
+    evaluations = np.ones(count, dtype=np.int64)
+    eye = np.eye(p)
+    for _ in range(max_evaluations):
+        gradient = np.einsum("bpn,bn->bp", jacobian, r)
+        held = ((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0))
+        normal = jacobian @ np.swapaxes(jacobian, 1, 2)
+        usable = (np.isfinite(gradient).all(axis=1) & ~resting)[:, None]
+        free = ~held & usable
+        normal = np.where(free[:, :, None] & free[:, None, :], normal, 0.0)
+        gradient = np.where(free, gradient, 0.0)
+        scale = np.einsum("bpp->bp", normal)
+        floor = 1e-10 * np.max(scale, axis=1, keepdims=True) + 1e-300
+        loaded = normal + eye * (damping[:, None] * (scale + floor) + floor)[:, None, :]
+        step = -np.linalg.solve(loaded, gradient[..., None])[..., 0]
+        trial = np.clip(x + step, lower, upper)
+        step = trial - x
+        promise = -2.0 * np.einsum("bp,bp->b", gradient, step) - np.einsum(
+            "bp,bpq,bq->b", step, normal, step
+        )
+        done = (promise <= tolerance * cost) | (cost <= _PERFECT * n) | (damping > _STUCK)
+        converged |= done & ~resting
+        resting = resting | done
+        if resting.all():
+            break
+        r_trial, j_trial = residuals(np.where(resting[:, None], x, trial))
+        evaluations += ~resting
+        fresh = np.einsum("bn,bn->b", r_trial, r_trial)
+        with np.errstate(all="ignore"):
+            gain = (cost - fresh) / np.where(promise > 0, promise, np.inf)
+        better = np.isfinite(fresh) & (fresh < cost) & ~resting
+        x = np.where(better[:, None], trial, x)
+        r = np.where(better[:, None], r_trial, r)
+        jacobian = np.where(better[:, None, None], j_trial, jacobian)
+        cost = np.where(better, fresh, cost)
+        shrink = np.maximum(0.1, 1.0 - (2.0 * np.clip(gain, 0.0, 1.0) - 1.0) ** 3)
+        damping = np.where(better, np.maximum(damping * shrink, 1e-12), damping * growth)
+        growth = np.where(better, 2.0, 2.0 * growth)
+    return Descent(x, r, jacobian, cost, converged, evaluations)

@@ -1,0 +1,271 @@
+"""Calibration of models with a characteristic function to implied volatilities.
+
+Least squares of put prices, each divided by the vega at the money of its expiry (with the weights
+of :class:`~commonmode.pricing.slices.ChainSlices`, squared vega, that is a fit of volatilities to
+first order), by Levenberg-Marquardt with the analytic gradient of the characteristic function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.errors import ConfigurationError
+from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.pricing._normalised import normal_density
+from commonmode.pricing.black76 import black76_price
+from commonmode.pricing.fourier.book import PutBook, widened
+from commonmode.pricing.fourier.descent import Descent, descend
+from commonmode.pricing.fourier.spaces import (
+    SPACES,
+    CalibratedModel,
+    ParameterSpace,
+    of_parameters,
+)
+
+__all__ = ["CfFit", "Scope", "fit_cf"]
+
+Scope = Literal["chain", "expiry"]
+
+_ROUNDS: Final = 5
+_MIN_SCALE: Final = 1e-5  # robust scale of residuals below which nothing counts as an outlier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CfFit:
+    """Fitted parameters; G = 1 group for a chain fitted as one, else one per expiry.
+
+    Attributes
+    ----------
+    kind : str
+    names : tuple of str
+    parameters : float64, shape (G, p)
+    covariance : float64, shape (G, p, p)
+        Of the parameters, by the usual first-order formula with the residual variance; NaN where
+        the Jacobian is singular. Residuals of a misspecified model are not noise: read it as
+        identifiability, not as sampling error.
+    condition : float64, shape (G,)
+        Condition number of the Jacobian in the coordinates of the search (logarithms of positive
+        parameters), columns not scaled; infinite where singular.
+    at_bound : bool, shape (G, p)
+    converged : bool, shape (G,)
+    evaluations : int64, shape (G,)
+    residual : float64, shape (E, n)
+        Weighted errors in volatility to first order; padding is 0.
+    outlier_weight : float64, shape (E, n)
+        Below 1 where a quote was taken for an outlier.
+    """
+
+    kind: CalibratedModel
+    names: tuple[str, ...]
+    parameters: FloatArray
+    covariance: FloatArray
+    condition: FloatArray
+    at_bound: BoolArray
+    converged: BoolArray
+    evaluations: IntArray
+    residual: FloatArray
+    outlier_weight: FloatArray
+
+
+def fit_cf(
+    kind: CalibratedModel,
+    k: FloatArray,
+    years: FloatArray,
+    vol: FloatArray,
+    weight: FloatArray,
+    *,
+    scope: Scope = "chain",
+    start: FloatArray | None = None,
+    outlier: float = 4.0,
+) -> Success[CfFit] | Failure:
+    """Fit one law to all expiries together, or one to each.
+
+    Parameters
+    ----------
+    kind : {"heston", "bates", "merton", "kou", "variance-gamma"}
+    k, vol, weight : float64, shape (E, n)
+        Log-moneyness, quoted volatility, weights of squared volatility errors (0: padding).
+    years : float64, shape (E,)
+    scope : {"chain", "expiry"}
+    start : float64, shape (p,) or (S, p), optional
+        Where to start, e.g. the last fit; otherwise from the volatilities at the money.
+    outlier : float
+        Residuals beyond this many robust standard deviations lose weight (Huber); inf: none do.
+
+    Returns
+    -------
+    Success of CfFit, or Failure
+        Failure where a group has no more quotes than parameters or no start is finite.
+    """
+    if kind not in SPACES:
+        raise ConfigurationError(f"kind={kind!r} is not known", remedy=f"one of {list(SPACES)}")
+    space = SPACES[kind]
+    expiries, n = k.shape
+    groups = 1 if scope == "chain" else expiries
+    quoted = weight > 0
+    counts = quoted.reshape(groups, -1).sum(axis=1)
+    if np.any(counts <= len(space.names)):
+        return Failure(
+            FailureReason.MISSING_DATA,
+            f"{kind}: {int(counts.min())} quotes for {len(space.names)} parameters",
+            "give more quotes, or fit all expiries together",
+        )
+    target, scale = _targets(k, years, vol, weight)
+    at_money = _at_money(k, vol, quoted)
+    if start is not None:
+        starts = np.atleast_2d(start)
+    else:
+        starts = space.starts(years, at_money)
+    if scope == "expiry" and start is None:
+        each = [space.starts(years[e : e + 1], at_money[e : e + 1]) for e in range(expiries)]
+        x = np.stack(each, axis=1)
+    else:
+        x = np.repeat(starts[:, None, :], groups, axis=1)
+    x = space.coordinates(x)
+    book = PutBook.of(k, years, at_money)
+    robust = np.ones_like(weight)
+    total = np.zeros(groups, dtype=np.int64)
+    found: Descent | None = None
+    for _ in range(_ROUNDS):
+        found = _search(space, book, target, scale * np.sqrt(robust), x)
+        total += found.evaluations
+        if not np.any(np.isfinite(found.cost)):
+            return Failure(
+                FailureReason.CALIBRATION_FAILED,
+                f"{kind}: prices are not finite at any start",
+                "look at the quoted volatilities and maturities",
+            )
+        x = found.x[None]
+        wider = _wider(space, book, found, at_money)
+        fresh = _outlier_weights(found, quoted, robust, outlier)
+        if wider is None and np.max(np.abs(fresh - robust)) < 0.05:
+            break
+        book, robust = (book if wider is None else wider), fresh
+    assert found is not None  # the loop ran
+    return Success(_report(kind, space, found, quoted, robust, counts, total))
+
+
+def _targets(
+    k: FloatArray, years: FloatArray, vol: FloatArray, weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Quoted puts over the forward and what their errors are multiplied by, (E, n).
+
+    Weights are those of volatility errors; a price error over the vega is one to first order. The
+    vega is floored so that a far quote with a weight of its own (by spread) cannot blow up.
+    """
+    t = years[:, None]
+    put = np.asarray(black76_price(1.0, np.exp(k), t, vol, sign=-1))
+    s = vol * np.sqrt(t)
+    vega = np.sqrt(t) * normal_density(-k / s + 0.5 * s)
+    vega = np.maximum(vega, 1e-3 * np.sqrt(t) * normal_density(np.zeros(1)))
+    return put, np.sqrt(weight) / vega
+
+
+def _at_money(k: FloatArray, vol: FloatArray, quoted: BoolArray) -> FloatArray:
+    return np.array([np.interp(0.0, k[e, row], vol[e, row]) for e, row in enumerate(quoted)])
+
+
+def _search(
+    space: ParameterSpace,
+    book: PutBook,
+    target: FloatArray,
+    scale: FloatArray,
+    start: FloatArray,
+) -> Descent:
+    """Best of the starts (S, G, p) for each group."""
+    starts, groups, p = start.shape
+    expiries, n = target.shape
+    fields = list(space.kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    assert tuple(fields) == space.names
+    lower, upper = space.coordinates(space.lower), space.coordinates(space.upper)
+    per_group = expiries // groups
+
+    def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        at = space.parameters(x)
+        with np.errstate(all="ignore"):
+            model = of_parameters(space.kind, at.reshape(starts, groups, p))
+            made = book.prices(model)  # (S, E, 1 + p, n)
+            made[..., 0, :] -= target
+            made *= scale[:, None, :]
+        chain = np.where(space.positive, at, 1.0)
+        split = made.reshape(starts * groups, per_group, 1 + p, n)
+        r = split[:, :, 0].reshape(starts * groups, per_group * n)
+        jacobian = np.moveaxis(split[:, :, 1:], 2, 1).reshape(len(r), p, per_group * n)
+        return r, jacobian * chain[:, :, None]
+
+    found = descend(residuals, start.reshape(-1, p), lower=lower, upper=upper)
+    if starts == 1:
+        return found
+    cost = np.where(np.isfinite(found.cost), found.cost, np.inf).reshape(starts, groups)
+    best = np.argmin(cost, axis=0) * groups + np.arange(groups)
+    return Descent(
+        found.x[best],
+        found.residual[best],
+        found.jacobian[best],
+        found.cost[best],
+        found.converged[best],
+        found.evaluations.reshape(starts, groups).sum(axis=0),
+    )
+
+
+def _wider(
+    space: ParameterSpace, book: PutBook, found: Descent, at_money: FloatArray
+) -> PutBook | None:
+    with np.errstate(all="ignore"):
+        model = of_parameters(space.kind, space.parameters(found.x))
+        return widened(book, model, at_money)
+
+
+def _outlier_weights(
+    found: Descent, quoted: BoolArray, robust: FloatArray, outlier: float
+) -> FloatArray:
+    """Huber weights of the residuals as they are without the present weights."""
+    if not np.isfinite(outlier):
+        return robust
+    groups = len(found.residual)
+    rows = quoted.reshape(groups, -1)
+    plain = np.abs(found.residual) / np.sqrt(robust.reshape(groups, -1))
+    spread = np.array([1.4826 * np.median(r[row]) for r, row in zip(plain, rows, strict=True)])
+    limit = outlier * np.maximum(spread, _MIN_SCALE)[:, None]
+    with np.errstate(all="ignore"):
+        weight = np.where(plain > limit, limit / plain, 1.0)
+    return np.asarray(weight.reshape(quoted.shape))
+
+
+def _report(
+    kind: CalibratedModel,
+    space: ParameterSpace,
+    found: Descent,
+    quoted: BoolArray,
+    robust: FloatArray,
+    counts: IntArray,
+    evaluations: IntArray,
+) -> CfFit:
+    at = space.parameters(found.x)
+    normal = found.jacobian @ np.swapaxes(found.jacobian, 1, 2)
+    p = len(space.names)
+    with np.errstate(all="ignore"):
+        values, vectors = np.linalg.eigh(np.where(np.isfinite(normal), normal, 0.0))
+        good = values[:, 0] > 1e-15 * values[:, -1]
+        condition = np.where(good, np.sqrt(values[:, -1] / values[:, 0]), np.inf)
+        noise = found.cost / (counts - p)
+        inverse = (vectors / values[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+        stretch = np.where(space.positive, at, 1.0)
+        covariance = noise[:, None, None] * inverse * stretch[:, :, None] * stretch[:, None, :]
+    lower, upper = space.coordinates(space.lower), space.coordinates(space.upper)
+    return CfFit(
+        kind=kind,
+        names=space.names,
+        parameters=at,
+        covariance=np.where(good[:, None, None], covariance, np.nan),
+        condition=condition,
+        at_bound=(found.x <= lower) | (found.x >= upper),
+        converged=found.converged,
+        evaluations=evaluations,
+        residual=found.residual.reshape(quoted.shape),
+        outlier_weight=robust,
+    )

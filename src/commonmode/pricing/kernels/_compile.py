@@ -1,0 +1,48 @@
+"""How the loops of this package are compiled; imports numba.
+
+The signature is explicit: read-only and writable columns (a polars column is read-only) share one
+compilation. Machine code is cached in ``__pycache__`` beside the source, or, where that cannot be
+written, in the user's cache folder; ``NUMBA_CACHE_DIR`` moves it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from numba import njit, types
+
+from commonmode.core.arrays import FloatArray
+
+__all__ = ["block_of", "compiled_loop", "sources_stamp"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLUMN: Final = types.Array(types.float64, 1, "C", readonly=True)
+# Six columns, the output (outputs, n), first and last + 1 row to fill; gives a number of rows.
+_LOOP: Final = types.int64(*(6 * (_COLUMN,)), types.float64[:, ::1], types.int64, types.int64)
+
+
+def compiled_loop(function: F) -> F:
+    """The loop as machine code, which releases the interpreter lock."""
+    build = njit(_LOOP, cache=True, nogil=True, error_model="numpy", boundscheck=False)
+    return cast(F, build(function))
+
+
+def sources_stamp() -> int:
+    """Checksum of the compiled sources, closed over by every loop.
+
+    numba's cache looks at the file of the loop alone; the stamp makes it see the files that the
+    loop calls into.
+    """
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join(path.read_bytes() for path in sorted(folder.glob("_*.py"))))
+
+
+@njit(inline="always", error_model="numpy")
+def block_of(column: FloatArray, start: int, size: int, n: int) -> FloatArray:
+    """This block of a column of n rows, or of the one block that serves all."""
+    first = start if column.shape[0] == n else 0
+    return column[first : first + size]

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import FloatArray
-from commonmode.pricing.fourier.cos import CosGrid, put_coefficients
 from commonmode.pricing.fourier.model import CharacteristicModel, ComplexArray
 
 __all__ = ["PutBook", "widened"]
@@ -79,15 +78,6 @@ class PutBook:
         high = _REACH * spread if right is None else right
         low = np.minimum(low, np.min(k, axis=1) - spread)
         high = np.maximum(high, np.max(k, axis=1) + spread)
-        rows = []
-        for at, a, b in zip(k, low.tolist(), high.tolist(), strict=True):
-            grid = CosGrid(a, b, terms)
-            u = grid.frequencies
-            ends = np.where(np.arange(terms) % 2 == 0, 1.0, -1.0)
-            forward = (np.exp(b) * ends - np.exp(a)) / (1.0 + u * u)
-            checks = np.stack([forward, np.ones(terms), ends]) * (2.0 / (b - a))
-            checks[:, 0] *= 0.5
-            rows.append(np.concatenate([put_coefficients(at, grid), checks]).T)
         u = np.arange(terms) * (np.pi / (high - low))[:, None]
         return cls(
             k=k,
@@ -96,7 +86,7 @@ class PutBook:
             right=high,
             frequency=u.astype(np.complex128),
             start=np.exp(-1j * u * low[:, None]),
-            payoff=np.ascontiguousarray(np.stack(rows)),
+            payoff=_payoff(k, low, high, u),
         )
 
     def prices(self, model: CharacteristicModel) -> FloatArray:
@@ -119,6 +109,40 @@ class PutBook:
             # The real part of the product alone.
             wave[..., j, :] = phi.real * part.real - phi.imag * part.imag
         return wave
+
+
+def _payoff(k: FloatArray, low: FloatArray, high: FloatArray, u: FloatArray) -> FloatArray:
+    """:func:`put_coefficients` of every expiry and the three checks, shape (E, N, n + 3).
+
+    Sines and cosines of multiples of one angle are powers of a complex number, by doubling.
+    """
+    expiries, terms = u.shape
+    n = k.shape[1]
+    from_low, width = k - low[:, None], (high - low)[:, None]
+    power = np.empty((expiries, terms, n), dtype=np.complex128)
+    power[:, 0] = 1.0
+    turn, done = np.exp(1j * (np.pi * from_low / width)), 1
+    while done < terms:
+        more = min(done, terms - done)
+        np.multiply(power[:, :more], turn[:, None, :], out=power[:, done : done + more])
+        done += more
+        turn = turn * turn
+    out = np.empty((expiries, terms, n + 3))
+    quotes = out[..., :n]
+    np.divide(power.imag[:, 1:], u[:, 1:, None], out=quotes[:, 1:])
+    quotes[:, 0] = from_low
+    quotes -= power.real
+    quotes *= np.exp(k)[:, None, :]
+    e_low, e_high = np.exp(low)[:, None], np.exp(high)[:, None]
+    quotes += e_low[..., None]
+    ends = np.where(np.arange(terms) % 2 == 0, 1.0, -1.0)
+    damping = 1.0 / (1.0 + u * u)
+    quotes *= damping[..., None]
+    out[..., n] = (e_high * ends - e_low) * damping
+    out[..., n + 1], out[..., n + 2] = 1.0, ends
+    out *= (2.0 / width)[..., None]
+    out[:, 0] *= 0.5
+    return out
 
 
 def widened(book: PutBook, model: CharacteristicModel, at_money_vol: FloatArray) -> PutBook | None:

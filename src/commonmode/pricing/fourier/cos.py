@@ -69,8 +69,7 @@ def spread_of(model: CharacteristicModel, years: float) -> float:
     """Standard deviation of X, from the second difference of the cumulant generating function."""
     low, high = model.strip(years)
     h = min(0.01, -0.5 * low, 0.5 * high)
-    at = np.array([-h, h, 2 * h if high > 2 * h else h, -2 * h if low < -2 * h else -h])
-    k = model.log_cf(-1j * at, np.asarray(years)).real
+    k = model.log_cf(-1j * np.array([-h, h]), np.asarray(years)).real
     return float(np.sqrt(max((k[0] + k[1]) / h**2, 1e-24)))
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, frozen
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.pricing._normalised import normal_density
@@ -57,6 +57,8 @@ class CfFit:
         Weighted errors in volatility to first order; padding is 0.
     outlier_weight : float64, shape (E, n)
         Below 1 where a quote was taken for an outlier.
+    fitted_put : float64, shape (E, n)
+        Puts of the law over the forward at the quotes, as the search priced them.
     """
 
     kind: CalibratedModel
@@ -69,6 +71,7 @@ class CfFit:
     evaluations: IntArray
     residual: FloatArray
     outlier_weight: FloatArray
+    fitted_put: FloatArray
 
 
 def fit_cf(
@@ -104,7 +107,7 @@ def fit_cf(
     if kind not in SPACES:
         raise ConfigurationError(f"kind={kind!r} is not known", remedy=f"one of {list(SPACES)}")
     space = SPACES[kind]
-    expiries, n = k.shape
+    expiries = len(k)
     groups = 1 if scope == "chain" else expiries
     quoted = weight > 0
     counts = quoted.reshape(groups, -1).sum(axis=1)
@@ -117,14 +120,12 @@ def fit_cf(
     target, scale = _targets(k, years, vol, weight)
     at_money = _at_money(k, vol, quoted)
     if start is not None:
-        starts = np.atleast_2d(start)
+        x = np.repeat(np.atleast_2d(start)[:, None, :], groups, axis=1)
+    elif scope == "chain":
+        x = space.starts(years, at_money)[:, None, :]
     else:
-        starts = space.starts(years, at_money)
-    if scope == "expiry" and start is None:
         each = [space.starts(years[e : e + 1], at_money[e : e + 1]) for e in range(expiries)]
         x = np.stack(each, axis=1)
-    else:
-        x = np.repeat(starts[:, None, :], groups, axis=1)
     x = space.coordinates(x)
     book = PutBook.of(k, years, at_money)
     robust = np.ones_like(weight)
@@ -146,7 +147,10 @@ def fit_cf(
             break
         book, robust = (book if wider is None else wider), fresh
     assert found is not None  # the loop ran
-    return Success(_report(kind, space, found, quoted, robust, counts, total))
+    used = scale * np.sqrt(robust)
+    with np.errstate(all="ignore"):
+        fitted = target + np.where(quoted, found.residual.reshape(k.shape) / used, 0.0)
+    return Success(_report(kind, space, found, quoted, robust, counts, total, fitted))
 
 
 def _targets(
@@ -244,6 +248,7 @@ def _report(
     robust: FloatArray,
     counts: IntArray,
     evaluations: IntArray,
+    fitted: FloatArray,
 ) -> CfFit:
     at = space.parameters(found.x)
     normal = found.jacobian @ np.swapaxes(found.jacobian, 1, 2)
@@ -260,12 +265,13 @@ def _report(
     return CfFit(
         kind=kind,
         names=space.names,
-        parameters=at,
-        covariance=np.where(good[:, None, None], covariance, np.nan),
-        condition=condition,
-        at_bound=(found.x <= lower) | (found.x >= upper),
-        converged=found.converged,
-        evaluations=evaluations,
-        residual=found.residual.reshape(quoted.shape),
-        outlier_weight=robust,
+        parameters=frozen(at),
+        covariance=frozen(np.where(good[:, None, None], covariance, np.nan)),
+        condition=frozen(condition),
+        at_bound=frozen((found.x <= lower) | (found.x >= upper)),
+        converged=frozen(found.converged),
+        evaluations=frozen(evaluations),
+        residual=frozen(found.residual.reshape(quoted.shape)),
+        outlier_weight=frozen(robust),
+        fitted_put=frozen(fitted),
     )

@@ -1,0 +1,246 @@
+"""Surface models with a characteristic function: Heston, Bates, Merton, Kou, variance gamma.
+
+Heston and Bates are fitted to all expiries of a chain together: their variance has a term structure
+of its own. The Lévy models have none (their smiles flatten as fast as independent increments say,
+which no market does), so desks fit them to each expiry on its own; that is the default here, the
+card says which, and ``scope="chain"`` asks for one law for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.errors import ConfigurationError
+from commonmode.core.ids import ModelId
+from commonmode.core.result import Failure, Success
+from commonmode.market.chain import OptionChain
+from commonmode.pricing.fitted import SliceSurface, slice_table, surface_card, surface_requirements
+from commonmode.pricing.fourier.fit import CfFit, Scope, fit_cf
+from commonmode.pricing.fourier.model import CharacteristicModel
+from commonmode.pricing.fourier.price import cf_implied_vol
+from commonmode.pricing.fourier.spaces import SPACES, CalibratedModel
+from commonmode.pricing.implied_vol import normalised_black_implied_vol
+from commonmode.pricing.slices import (
+    ChainSlices,
+    QuoteSource,
+    Weighting,
+    chain_slices,
+    check_quote_options,
+)
+from commonmode.register.cards import Card
+from commonmode.register.model import Requirements
+
+__all__ = [
+    "BatesModel",
+    "CfSurface",
+    "HestonModel",
+    "KouModel",
+    "MertonModel",
+    "VarianceGammaModel",
+]
+
+# Error of prices over the forward; those below 1e-6 are computed to relative precision instead.
+_PRICE_ERROR: Final = 1e-12
+_FAINT: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CfSurface(SliceSurface):
+    """A fitted law of ``ln(S_T / F)``; the smile moves with the forward.
+
+    Attributes
+    ----------
+    slices : SliceTable
+        Parameters by name (repeated where one law serves all expiries), ``converged`` and
+        ``condition`` (of the Jacobian).
+    fit : CfFit
+        With the covariance of the parameters.
+    """
+
+    fit: CfFit
+
+    def law(self, row: int) -> CharacteristicModel:
+        """The law at a row of ``slices``, with scalar parameters."""
+        space = SPACES[self.fit.kind]
+        return space.kind(*(float(self.slices.parameters[name][row]) for name in space.names))
+
+    def implied_vol(
+        self, strike: FloatArray, years: FloatArray, forward: FloatArray, expiry_ms: IntArray
+    ) -> FloatArray:
+        """Volatility of the law's price at the given maturity; NaN for an expiry not fitted."""
+        row, found = self.slices.locate(expiry_ms)
+        out = np.full(row.shape, np.nan)
+        one_law = len(self.fit.parameters) == 1
+        for at in [0] if one_law else np.unique(row[found]).tolist():
+            here = np.flatnonzero(found if one_law else found & (row == at))
+            out[here] = cf_implied_vol(
+                self.law(at), forward[here], strike[here], years[here], tolerance=_PRICE_ERROR
+            )
+        return np.where(out > 0, out, np.nan)
+
+
+def _fitted_vol(slices: ChainSlices, fit: CfFit) -> FloatArray:
+    """Volatility of the fit at its quotes, shape (E, n).
+
+    Prices of the search serve where they are large against its error; the others, in the far
+    wings, are computed anew.
+    """
+    k, t = slices.log_moneyness, slices.years[:, None]
+    with np.errstate(all="ignore"):
+        unit = np.where(k > 0, fit.fitted_put - np.expm1(k), fit.fitted_put)
+        total = normalised_black_implied_vol(k, unit * np.exp(-0.5 * k))
+        vol = total / np.sqrt(t)
+    faint = (unit < _FAINT * np.sqrt(t)) & (slices.weight > 0)
+    per_group = len(k) // len(fit.parameters)
+    for e in np.flatnonzero(faint.any(axis=1)).tolist():
+        law = SPACES[fit.kind].kind(*fit.parameters[e // per_group].tolist())
+        rows = faint[e]
+        vol[e, rows] = cf_implied_vol(
+            law, 1.0, np.exp(k[e, rows]), slices.years[e], tolerance=_PRICE_ERROR
+        )
+    return np.where(vol > 0, vol, np.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CfModel:
+    """What the models share; see the subclasses.
+
+    Parameters
+    ----------
+    id : ModelId
+    quotes : {"mark", "mid"}
+    weighting : {"vega", "spread"}
+    scope : {"chain", "expiry"}
+        One law for all expiries, or one for each.
+    min_quotes : int
+        Strikes that a slice needs; with one law for each, more than it has parameters.
+    outlier : float
+        Quotes that miss by more robust standard deviations than this lose weight; inf: none.
+    venue, owner, purpose : str
+        For the card.
+    """
+
+    kind: ClassVar[CalibratedModel]
+    assumption: ClassVar[tuple[str, ...]]
+
+    id: ModelId
+    quotes: QuoteSource = "mark"
+    weighting: Weighting = "vega"
+    scope: Scope = "chain"
+    min_quotes: int = 6
+    outlier: float = 4.0
+    venue: str = "deribit"
+    owner: str = ""
+    purpose: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.scope not in ("chain", "expiry"):
+            raise ConfigurationError(
+                f"scope={self.scope!r} of {self.id} is not known", remedy="use 'chain' or 'expiry'"
+            )
+        if not self.outlier > 0:
+            raise ConfigurationError(
+                f"outlier={self.outlier} of {self.id} is not positive", remedy="inf switches it off"
+            )
+        least = 1 + (len(SPACES[self.kind].names) if self.scope == "expiry" else 0)
+        check_quote_options(self.quotes, self.weighting, self.min_quotes, least=least)
+
+    @property
+    def card(self) -> Card:
+        """What it is made of."""
+        together = "all expiries together" if self.scope == "chain" else "each expiry on its own"
+        robust = ("huber outlier weights",) if np.isfinite(self.outlier) else ()
+        return surface_card(
+            self.id,
+            venue=self.venue,
+            quotes=self.quotes,
+            owner=self.owner,
+            purpose=self.purpose,
+            assumption=("sticky moneyness", *self.assumption),
+            technique=("characteristic function", "cosine series", "levenberg-marquardt"),
+            calibration=(f"{self.weighting}-weighted least squares", *robust, together),
+            code=("commonmode.pricing.fourier",),
+        )
+
+    @property
+    def requires(self) -> Requirements:
+        """What it reads."""
+        return surface_requirements(self.quotes, self.weighting)
+
+    def calibrate(self, chain: OptionChain) -> Success[CfSurface] | Failure:
+        """Fit; an expiry that cannot be used or fitted is kept as a failure of the surface."""
+        selected = chain_slices(
+            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
+        )
+        if isinstance(selected, Failure):
+            return selected
+        s = selected.value
+        what = f"{self.kind} of {chain.underlying}"
+        made = fit_cf(
+            self.kind,
+            s.log_moneyness,
+            s.years,
+            s.vol,
+            s.weight,
+            scope=self.scope,
+            outlier=self.outlier,
+        )
+        if isinstance(made, Failure):
+            return Failure(made.reason, f"{what}: {made.message}", made.remedy)
+        fit = made.value
+        columns = {name: fit.parameters[:, j] for j, name in enumerate(fit.names)}
+        columns |= {"converged": fit.converged.astype(np.float64), "condition": fit.condition}
+        spread = {name: np.broadcast_to(c, s.years.shape).copy() for name, c in columns.items()}
+        table = slice_table(s, spread, _fitted_vol(s, fit), what=what)
+        return table if isinstance(table, Failure) else Success(CfSurface(table, fit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HestonModel(_CfModel):
+    """Heston's stochastic variance, one law for all expiries."""
+
+    kind = "heston"
+    assumption = ("stochastic variance", "continuous price")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatesModel(_CfModel):
+    """Heston's stochastic variance with normal jumps of the log price."""
+
+    kind = "bates"
+    assumption = ("stochastic variance", "normal jumps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MertonModel(_CfModel):
+    """Merton's jump diffusion, one law for each expiry."""
+
+    kind = "merton"
+    assumption = ("independent increments", "normal jumps")
+
+    scope: Scope = "expiry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KouModel(_CfModel):
+    """Kou's double-exponential jump diffusion, one law for each expiry."""
+
+    kind = "kou"
+    assumption = ("independent increments", "double-exponential jumps")
+
+    scope: Scope = "expiry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VarianceGammaModel(_CfModel):
+    """Variance gamma, one law for each expiry."""
+
+    kind = "variance-gamma"
+    assumption = ("independent increments", "gamma clock")
+
+    scope: Scope = "expiry"

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from commonmode import __version__
+from commonmode.app.cli.calibrate import calibrate
 from commonmode.app.cli.converge import converge
 from commonmode.app.cli.demo import demo
 from commonmode.app.cli.greeks import greeks
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, converge, greeks, models, verify, laboratory, demo):
+for command in (run, converge, calibrate, greeks, models, verify, laboratory, demo):
     app.command()(command)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from commonmode.app.cli.common import errors_as_messages, progress_bars, workers_executor
 
-__all__ = ["run", "write_outputs"]
+__all__ = ["run", "write_outputs", "write_page"]
 
 
 def run(
@@ -62,19 +62,25 @@ def run(
 
 def write_outputs(results: dict[str, object], folder: Path) -> Path:
     """Write results.json and report.html into ``folder``; returns the report's path."""
-    from commonmode.adapters.store.files import atomic_path, write_json
     from commonmode.app.report import render_html
-    from commonmode.core.errors import ConfigurationError
 
     page = render_html(results)
-    report = folder / "report.html"
+    text = json.dumps(results, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    write_page(folder, "results.json", text + "\n")
+    return write_page(folder, "report.html", page)
+
+
+def write_page(folder: Path, name: str, text: str) -> Path:
+    """Write ``text`` to a file of that name in ``folder``, made if need be; returns its path."""
+    from commonmode.adapters.store.files import atomic_path
+    from commonmode.core.errors import ConfigurationError
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "results.json", results)
-        with atomic_path(report) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
             f"cannot write to {folder}: {error.strerror}", remedy="choose another folder with --out"
         ) from error
-    return report
+    return folder / name

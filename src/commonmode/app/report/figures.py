@@ -37,7 +37,7 @@ def short(value: object, most: int = 34) -> str:
     return text(whole)
 
 
-def _base(height: int, **layout: Any) -> dict[str, Any]:
+def base(height: int, **layout: Any) -> dict[str, Any]:
     return {
         "height": height,
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -107,7 +107,7 @@ def dependency_graph(panel: Mapping[str, Any], cards: Sequence[Mapping[str, Any]
                     name=layer,
                 )
             )
-    layout = _base(
+    layout = base(
         rows * _ROW + 50,
         margin={"l": 190, "r": 330, "t": 10, "b": 10},
         xaxis=_hidden(-0.04, 1.04),
@@ -218,7 +218,7 @@ def correlation_map(panel: Mapping[str, Any]) -> Figure | None:
         "ygap": 2,
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickvals": [-1, -0.5, 0, 0.5, 1]},
     }
-    layout = _base(
+    layout = base(
         40 * n + 150,
         margin={"l": 150, "r": 10, "t": 10, "b": 110},
         xaxis={**axis, "tickangle": -40, "range": [-0.5, n - 0.5], "zeroline": False},
@@ -258,7 +258,7 @@ def failure_split(c3: Mapping[str, Any]) -> Figure | None:
                 "marker": {"color": colour, "line": {"color": "var(--card)", "width": 2}},
             }
         )
-    layout = _base(
+    layout = base(
         130,
         barmode="relative",
         showlegend=True,
@@ -313,5 +313,5 @@ def who_depends(population: Mapping[str, Any] | None) -> Figure | None:
         },
         "textfont": {"color": "var(--ink)", "shadow": "none"},
     }
-    layout = _base(max(360, 34 * len(people)), margin={"l": 10, "r": 10, "t": 10, "b": 20})
+    layout = base(max(360, 34 * len(people)), margin={"l": 10, "r": 10, "t": 10, "b": 20})
     return {"data": [sankey], "layout": layout}

@@ -40,7 +40,7 @@ _INDEX_NAMES = {
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("commonmode.app.report"),
         autoescape=True,
@@ -58,7 +58,7 @@ def _words(text: object) -> str:
     return clean(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _plotly_script() -> str:
+def plotly_script() -> str:
     """Plotly's JavaScript from the Python package, safe inside a script element."""
     from plotly.offline import get_plotlyjs
 
@@ -80,7 +80,7 @@ def render_html(results: Mapping[str, Any]) -> str:
         UTF-8 text of report.html.
     """
     population, greeks = results["population"], results["greeks"]
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         results=results,
         study=results["study"],
@@ -94,7 +94,7 @@ def render_html(results: Mapping[str, Any]) -> str:
         greek_details=None if greeks is None else tables.greek_details(greeks),
         cards=tables.card_table(results["cards"], LAYERS) if results["cards"] else None,
         limits=limits(results),
-        plotly=_plotly_script(),
+        plotly=plotly_script(),
     )
 
 

@@ -59,7 +59,7 @@ def study_greeks(
         # The books stay as drawn; only the market moves on.
         market = people_at(study, feed, at)
         surfaces = calibrate_surfaces(models.surface, market)
-        table = greek_table(resolve(people.drawn.books, market), surfaces)
+        table = greek_table(resolve(people.books, market), surfaces)
     if book is not None:
         rows = table.positions.book == book
         if not rows.any():

@@ -11,17 +11,18 @@ from commonmode.app.study.models import StudyModels
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.app.study.schema import PopulationSettings, StudyFile
 from commonmode.core.errors import DataError
-from commonmode.core.ids import ModelId
-from commonmode.exposure.book import resolve
+from commonmode.core.ids import BookId, ModelId, ParticipantId
+from commonmode.exposure.book import ResolvedBook, resolve
 from commonmode.exposure.disagreement import disagreement
 from commonmode.exposure.greeks import Greek, GreekTable, greek_table
 from commonmode.exposure.surfaces import calibrate_surfaces
 from commonmode.exposure.totals import GreekTotals, totals
-from commonmode.lab.population import DrawnPopulation, ModelChoice, draw_population
+from commonmode.lab.population import ModelChoice, draw_population
 from commonmode.market.clock import utc_ms
 from commonmode.market.feed import Feed
 from commonmode.market.snapshot import Snapshot
-from commonmode.register.population import ParticipantKind, Population
+from commonmode.register.book import Book
+from commonmode.register.population import Participant, ParticipantKind, Population
 
 __all__ = ["People", "draw_people", "greeks_to_json", "people_at", "population_to_json"]
 
@@ -41,20 +42,18 @@ class People:
 
     Attributes
     ----------
-    drawn : DrawnPopulation
+    population : Population
+        Those drawn, and those whose books the study states.
+    books : tuple of Book
     snapshot : Snapshot
     table : GreekTable
         Every position under every surface model.
     """
 
-    drawn: DrawnPopulation
+    population: Population
+    books: tuple[Book, ...]
     snapshot: Snapshot
     table: GreekTable
-
-    @property
-    def population(self) -> Population:
-        """Who there is."""
-        return self.drawn.population
 
 
 def people_at(study: StudyFile, feed: Feed, when: Any = None) -> Snapshot:
@@ -90,16 +89,43 @@ def draw_people(study: StudyFile, models: StudyModels, snapshot: Snapshot) -> Pe
             "a population needs a surface model to price with and a risk model to margin with",
             remedy="add one of each to the study's models",
         )
-    drawn = draw_population(
-        snapshot,
-        {kind: getattr(settings, kind.value) for kind in ParticipantKind},
-        surface_models=_choices(settings, "surface_models", surface),
-        risk_models=_choices(settings, "risk_models", risk),
-        seed=study.study.seed,
-        jurisdictions=settings.jurisdictions,
-    )
+    kinds = {kind: getattr(settings, kind.value) for kind in ParticipantKind}
+    population = Population((), "Positions are those that the study file states.")
+    books: tuple[Book, ...] = ()
+    if any(kinds.values()):
+        drawn = draw_population(
+            snapshot,
+            kinds,
+            surface_models=_choices(settings, "surface_models", surface),
+            risk_models=_choices(settings, "risk_models", risk),
+            seed=study.study.seed,
+            jurisdictions=settings.jurisdictions,
+        )
+        population, books = drawn.population, drawn.books
+    stated = tuple(Book.of(one.id, one.positions.items()) for one in study.books)
+    known = _stated_participants(study, resolve(stated, snapshot))
+    population = Population((*population.participants, *known), population.ownership)
+    books = (*books, *stated)
     surfaces = calibrate_surfaces(models.surface, snapshot)
-    return People(drawn, snapshot, greek_table(resolve(drawn.books, snapshot), surfaces))
+    return People(population, books, snapshot, greek_table(resolve(books, snapshot), surfaces))
+
+
+def _stated_participants(study: StudyFile, resolved: ResolvedBook) -> list[Participant]:
+    """Participants whose positions the study states, with their gross exposure."""
+    gross = resolved.gross_usd
+    return [
+        Participant(
+            id=ParticipantId(one.id),
+            kind=ParticipantKind(one.kind),
+            book=BookId(one.id),
+            surface_model=ModelId(one.surface_model),
+            risk_model=ModelId(one.risk_model),
+            capital_usd=one.capital_usd,
+            gross_usd=float(gross[resolved.book == one.id].sum()),
+            jurisdiction=one.jurisdiction,
+        )
+        for one in study.books
+    ]
 
 
 def _choices(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from commonmode.core.errors import ConfigurationError
 
 __all__ = [
+    "BookSettings",
     "IndexSettings",
     "MarketSettings",
     "ModelSettings",
@@ -133,6 +134,18 @@ class PopulationSettings(_Strict):
     jurisdictions: tuple[str, ...] = ("",)
 
 
+class BookSettings(_Strict):
+    """A participant whose positions are known."""
+
+    id: str = Field(min_length=1)
+    kind: Literal["desk", "vault", "exchange", "protocol"]
+    surface_model: str
+    risk_model: str
+    capital_usd: float = Field(gt=0)
+    jurisdiction: str = ""
+    positions: dict[str, float] = Field(min_length=1)
+
+
 class IndexSettings(_Strict):
     """How the indices are computed."""
 
@@ -149,6 +162,7 @@ class StudyFile(_Strict):
     models: tuple[ModelSettings, ...] = ()
     panels: tuple[PanelSettings, ...] = Field(min_length=1)
     population: PopulationSettings | None = None
+    books: tuple[BookSettings, ...] = ()
     indices: IndexSettings = IndexSettings()
 
     @model_validator(mode="after")
@@ -159,6 +173,15 @@ class StudyFile(_Strict):
             double = sorted({value for value in values if values.count(value) > 1})
             if double:
                 raise ValueError(f"{what} used twice: {', '.join(double)}")
+        if self.books and self.population is None:
+            raise ValueError("books are valued at the snapshot of a [population]: add that section")
+        for book in self.books:
+            for model in (book.surface_model, book.risk_model):
+                if model not in ids:
+                    raise ValueError(
+                        f"book {book.id} names model {model!r}, which is not in the study"
+                        + _hint(model, ids)
+                    )
         for panel in self.panels:
             for model in panel.models:
                 if model not in ids:

@@ -52,7 +52,7 @@ def contour_prices(
         Relative change of the integral at which refinement stops.
     """
     low, high = model.strip(float(np.max(years)))
-    spread = spread_of(model, float(np.min(years)))
+    spread = spread_of(model, float(np.min(years)), (low, high))
     call = k > 0
     cap = 40.0 / spread
     room = np.where(call, min(high - 1.0, cap), min(-low, cap))

@@ -65,9 +65,17 @@ class UnitPrices:
     by_parameter: FloatArray
 
 
-def spread_of(model: CharacteristicModel, years: float) -> float:
-    """Standard deviation of X, from the second difference of the cumulant generating function."""
-    low, high = model.strip(years)
+def spread_of(model: CharacteristicModel, years: float, strip: tuple[float, float]) -> float:
+    """Standard deviation of X, from the second difference of the cumulant generating function.
+
+    Parameters
+    ----------
+    model : CharacteristicModel
+    years : float
+    strip : pair of float
+        That of the model at this maturity or a longer one.
+    """
+    low, high = strip
     h = min(0.01, -0.5 * low, 0.5 * high)
     k = model.log_cf(-1j * np.array([-h, h]), np.asarray(years)).real
     return float(np.sqrt(max((k[0] + k[1]) / h**2, 1e-24)))
@@ -93,13 +101,13 @@ def cos_grid(
     """
     bottom, top = model.strip(long)
     far = np.log(1.0 / (0.01 * tolerance))
-    reach = 3.0 * np.sqrt(2.0 * far) / spread_of(model, long)
+    reach = 3.0 * np.sqrt(2.0 * far) / spread_of(model, long, (bottom, top))
     right, left = _SHARES * min(top, reach), _SHARES * max(bottom, -reach)
     with np.errstate(all="ignore"):
         k_right, k_left = (model.log_cf(-1j * s, np.asarray(long)).real for s in (right, left))
         high = float(np.nanmin((k_right + far) / right))
         low = float(np.nanmax((k_left + far) / left))
-        u = _DECAY / spread_of(model, short)
+        u = _DECAY / spread_of(model, short, (bottom, top))
         size = np.exp(model.log_cf(u.astype(np.complex128), np.asarray(short)).real)
     big = np.flatnonzero(~(size / np.maximum(u, 1.0) <= 0.1 * tolerance))
     last = int(big[-1]) + 1 if len(big) else 0

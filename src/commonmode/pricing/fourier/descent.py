@@ -52,7 +52,7 @@ def descend(
     lower: FloatArray,
     upper: FloatArray,
     max_evaluations: int = 100,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-7,
 ) -> Descent:
     """Minimise each sum of squares.
 
@@ -117,6 +117,8 @@ def descend(
         jacobian = np.where(better[:, None, None], j_trial, jacobian)
         cost = np.where(better, fresh, cost)
         shrink = np.maximum(0.1, 1.0 - (2.0 * np.clip(gain, 0.0, 1.0) - 1.0) ** 3)
-        damping = np.where(better, np.maximum(damping * shrink, 1e-12), damping * growth)
+        damping = np.where(
+            better, np.maximum(damping * shrink, 1e-12), np.minimum(damping * growth, 1e15)
+        )
         growth = np.where(better, 2.0, 2.0 * growth)
     return Descent(x, r, jacobian, cost, converged, evaluations)

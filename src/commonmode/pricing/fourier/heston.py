@@ -22,6 +22,8 @@ from commonmode.pricing.fourier.model import ComplexArray, log1p_complex, requir
 __all__ = ["Bates", "Heston"]
 
 _FARTHEST: Final = 1e4  # moments of higher order are not looked for
+_DISTANCES: Final = np.concatenate([[0.0], np.geomspace(1e-4, _FARTHEST, 80)])
+_INSIDE: Final = np.arange(65) / 64.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,17 +136,16 @@ class Heston:
 
     def _reach(self, start: float, way: float, years: float) -> float:
         """How far from ``start`` the moments stay finite, by three nested grids."""
-        low, high = 0.0, _FARTHEST
-        grid = np.concatenate([[0.0], np.geomspace(1e-4, _FARTHEST, 80)])
-        for _ in range(4):
+        grid = _DISTANCES
+        for _ in range(3):
             # Finite up to the first explosion; the explosion time falls with the distance.
             finite = self.explosion(start + way * grid) > years
-            first = int(np.argmin(finite)) if not finite.all() else len(grid)
-            if first == len(grid):
+            if finite.all():
                 return float(grid[-1])
-            low, high = float(grid[max(first - 1, 0)]), float(grid[first])
-            grid = np.linspace(low, high, 33)
-        return low
+            first = max(int(np.argmin(finite)), 1)
+            low = grid[first - 1]
+            grid = low + (grid[first] - low) * _INSIDE
+        return float(low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,6 +93,7 @@ def unit_prices(
     """
     if method not in ("auto", "cos", "contour"):
         raise ConfigurationError(f"method={method!r} is not known", remedy="use 'auto'")
+    precision = min(max(100.0 * tolerance, 1e-13), 1e-6)  # relative, of the contour
     n = len(k)
     width = len(model.names) if derivatives else 0
     side = n if derivatives else 0
@@ -114,13 +115,21 @@ def unit_prices(
                 remedy="use method='auto' or 'contour'",
             )
         if grid is None:
-            _put(out, rows, contour_prices(model, k[rows], years[rows], derivatives=derivatives))
+            _put(
+                out,
+                rows,
+                contour_prices(
+                    model, k[rows], years[rows], derivatives=derivatives, precision=precision
+                ),
+            )
             continue
         made = cos_prices(model, k[rows], years[rows], grid, derivatives=derivatives)
         _put(out, rows, made)
         faint = rows[out.value[rows] < _FAINT] if relative and method == "auto" else rows[:0]
         if len(faint):
-            fine = contour_prices(model, k[faint], years[faint], derivatives=derivatives)
+            fine = contour_prices(
+                model, k[faint], years[faint], derivatives=derivatives, precision=precision
+            )
             _put(out, faint, fine)
     return out
 

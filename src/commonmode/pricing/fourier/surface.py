@@ -44,8 +44,9 @@ __all__ = [
 ]
 
 # Error of prices over the forward; those below 1e-6 are computed to relative precision instead.
-_PRICE_ERROR: Final = 1e-12
+_PRICE_ERROR: Final = 1e-10
 _FAINT: Final = 1e-4
+_LEAST_VOL: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,22 +87,17 @@ class CfSurface(SliceSurface):
 def _fitted_vol(slices: ChainSlices, fit: CfFit) -> FloatArray:
     """Volatility of the fit at its quotes, shape (E, n).
 
-    Prices of the search serve where they are large against its error; the others, in the far
-    wings, are computed anew.
+    Prices of the search are turned into volatilities where they are large against the error of the
+    search. In the far wings the error that the search saw stands, a volatility to first order: the
+    weight of those quotes is a hundred-thousandth of one at the money.
     """
     k, t = slices.log_moneyness, slices.years[:, None]
     with np.errstate(all="ignore"):
         unit = np.where(k > 0, fit.fitted_put - np.expm1(k), fit.fitted_put)
         total = normalised_black_implied_vol(k, unit * np.exp(-0.5 * k))
-        vol = total / np.sqrt(t)
-    faint = (unit < _FAINT * np.sqrt(t)) & (slices.weight > 0)
-    per_group = len(k) // len(fit.parameters)
-    for e in np.flatnonzero(faint.any(axis=1)).tolist():
-        law = SPACES[fit.kind].kind(*fit.parameters[e // per_group].tolist())
-        rows = faint[e]
-        vol[e, rows] = cf_implied_vol(
-            law, 1.0, np.exp(k[e, rows]), slices.years[e], tolerance=_PRICE_ERROR
-        )
+        near = slices.vol + fit.residual / np.sqrt(slices.weight * fit.outlier_weight)
+        faint = np.isfinite(near) & (unit < _FAINT * np.sqrt(t))
+        vol = np.where(faint, np.maximum(near, _LEAST_VOL), total / np.sqrt(t))
     return np.where(vol > 0, vol, np.nan)
 
 

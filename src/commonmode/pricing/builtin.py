@@ -6,6 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from commonmode.pricing.flat import FlatBlack
+from commonmode.pricing.fourier.surface import (
+    BatesModel,
+    HestonModel,
+    KouModel,
+    MertonModel,
+    VarianceGammaModel,
+)
 from commonmode.pricing.sabr_model import SabrPerExpiry
 from commonmode.pricing.sticky_delta import StickyDelta
 from commonmode.pricing.sticky_strike import StickyStrike
@@ -16,11 +23,16 @@ __all__ = ["SURFACE_MODELS"]
 
 SURFACE_MODELS: Mapping[str, Callable[..., SurfaceModel]] = MappingProxyType(
     {
+        "bates": BatesModel,
         "flat-black": FlatBlack,
+        "heston": HestonModel,
+        "kou": KouModel,
+        "merton": MertonModel,
         "sabr": SabrPerExpiry,
         "sticky-delta": StickyDelta,
         "sticky-strike": StickyStrike,
         "svi": SviPerExpiry,
+        "variance-gamma": VarianceGammaModel,
     }
 )
 """Type name to constructor; every constructor takes ``id`` and keyword options."""

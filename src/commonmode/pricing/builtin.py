@@ -14,6 +14,7 @@ from commonmode.pricing.fourier.surface import (
     VarianceGammaModel,
 )
 from commonmode.pricing.sabr_model import SabrPerExpiry
+from commonmode.pricing.ssvi_model import EssviJoint, SsviJoint
 from commonmode.pricing.sticky_delta import StickyDelta
 from commonmode.pricing.sticky_strike import StickyStrike
 from commonmode.pricing.svi_model import SviPerExpiry
@@ -24,11 +25,13 @@ __all__ = ["SURFACE_MODELS"]
 SURFACE_MODELS: Mapping[str, Callable[..., SurfaceModel]] = MappingProxyType(
     {
         "bates": BatesModel,
+        "essvi": EssviJoint,
         "flat-black": FlatBlack,
         "heston": HestonModel,
         "kou": KouModel,
         "merton": MertonModel,
         "sabr": SabrPerExpiry,
+        "ssvi": SsviJoint,
         "sticky-delta": StickyDelta,
         "sticky-strike": StickyStrike,
         "svi": SviPerExpiry,

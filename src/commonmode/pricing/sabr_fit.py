@@ -18,12 +18,12 @@ from commonmode.core.errors import DataError
 from commonmode.pricing.least_squares import levenberg_marquardt
 from commonmode.pricing.sabr import hagan_lognormal_vol
 
-__all__ = ["SabrFit", "SabrSlices", "fit_sabr", "fit_sabr_slices"]
+__all__ = ["ALPHA_BOUNDS", "NU_BOUNDS", "SabrFit", "SabrSlices", "fit_sabr", "fit_sabr_slices"]
 
 _MAX_RHO: Final = 0.999
 # Bounds of alpha F^(beta-1) (a volatility) and of nu sqrt(T).
-_ALPHA: Final = (1e-3, 30.0)
-_NU: Final = (1e-3, 10.0)
+ALPHA_BOUNDS: Final = (1e-3, 30.0)
+NU_BOUNDS: Final = (1e-3, 10.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +94,11 @@ def fit_sabr_slices(
     scale = np.exp((1.0 - beta) * np.einsum("en,en->e", share, np.log(forward)))
     level, slope, curve = _parabola(np.log(strike / forward), vol, share).T
     # vol(k) = alpha + (rho nu - (1 - beta) alpha) k / 2 + (2 - 3 rho^2) nu^2 k^2 / (12 alpha) + ...
-    a = np.clip(level, *_ALPHA)
+    a = np.clip(level, *ALPHA_BOUNDS)
     rho_nu = 2.0 * slope + (1.0 - beta) * a
     n = np.sqrt(np.maximum(6.0 * a * curve + 1.5 * rho_nu * rho_nu, (0.1 / root) ** 2))
     r = np.clip(rho_nu / n, -0.9, 0.9)
-    start = np.stack([np.log(a), np.arctanh(r), np.log(np.clip(n * root, *_NU))], axis=1)
+    start = np.stack([np.log(a), np.arctanh(r), np.log(np.clip(n * root, *NU_BOUNDS))], axis=1)
     unit = np.einsum("en,en->e", share, vol)
     weights = np.sqrt(share) / unit[:, None]
 
@@ -115,8 +115,8 @@ def fit_sabr_slices(
     fit = levenberg_marquardt(
         residuals,
         start,
-        lower=ones * np.array([np.log(_ALPHA[0]), -edge, np.log(_NU[0])]),
-        upper=ones * np.array([np.log(_ALPHA[1]), edge, np.log(_NU[1])]),
+        lower=ones * np.array([np.log(ALPHA_BOUNDS[0]), -edge, np.log(NU_BOUNDS[0])]),
+        upper=ones * np.array([np.log(ALPHA_BOUNDS[1]), edge, np.log(NU_BOUNDS[1])]),
     )
     alpha, rho, nu = unpack(fit.parameters)
     return SabrSlices(alpha, rho, nu, fit.cost, fit.converged)

@@ -42,7 +42,7 @@ def built(market: list[Snapshot]) -> SurfacePanel:
 
 def test_the_gap_of_the_recording_is_not_filled(built: SurfacePanel) -> None:
     """No snapshot at 08:00: the rows of 07:00 and 08:00 are gone and named."""
-    assert built.panel.shape == (5, 18, 5)
+    assert built.panel.shape == (5, 18, len(MODELS))
     (note,) = built.notes
     assert (note.code, note.count) == ("missing_snapshots", 2)
     assert "07:00" in note.message

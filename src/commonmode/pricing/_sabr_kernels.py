@@ -1,0 +1,284 @@
+"""Compiled SABR fits (Hagan's formula, analytic derivatives), row by row.
+
+The numpy twin is in ``sabr_fit``; padding has weight zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.pricing._compiled import compiled
+from commonmode.pricing._dense_kernels import (
+    cholesky,
+    clear,
+    copy_to,
+    covariance_of,
+    reweight,
+    substitute,
+)
+
+__all__ = ["sabr_rows"]
+
+_MAX_RHO = float(np.arctanh(0.999))
+_EXACT = 1e-26  # cost at which a fit is exact to rounding
+
+
+@compiled
+def sabr_point(
+    log_fk: float,
+    power: float,
+    bend: float,
+    lean: float,
+    beta: float,
+    years: float,
+    alpha: float,
+    rho: float,
+    nu: float,
+    jac: FloatArray,
+) -> float:
+    """Hagan's volatility and its derivatives by (ln alpha, rho, ln nu)."""
+    level = alpha / power
+    z = nu / level * log_fk
+    if np.abs(z) < 1e-4:
+        curve = (2.0 - 3.0 * rho * rho) / 12.0
+        stretch = 1.0 - 0.5 * rho * z + curve * z * z
+        by_z = (-0.5 * rho + 2.0 * curve * z) / stretch
+        by_rho = (-0.5 * z - 0.5 * rho * z * z) / stretch
+    else:
+        # chi(z; rho) = -chi(-z; -rho): only z >= 0 is evaluated, which does not cancel.
+        side = -1.0 if z < 0.0 else 1.0
+        v, r = side * z, side * rho
+        root = np.sqrt(1.0 + v * (v - 2.0 * r))
+        chi = np.log1p(v * ((v - 2.0 * r) / (root + 1.0) + 1.0) / (1.0 - r))
+        stretch = v / chi
+        by_z = side * (1.0 / v - 1.0 / (root * chi))
+        chi_rho = 1.0 / (1.0 - r) - (v / root + 1.0) / (root + v - r)
+        by_rho = -side * chi_rho / chi
+    first = lean * lean / 24.0 * level * level
+    second = 0.25 * rho * beta * nu * level
+    third = (2.0 - 3.0 * rho * rho) / 24.0 * nu * nu
+    time = 1.0 + (first + second + third) * years
+    vol = level / bend * stretch * time
+    jac[0] = vol * (1.0 - z * by_z + (2.0 * first + second) * years / time)
+    jac[1] = vol * (by_rho + (0.25 * beta * nu * level - 0.25 * rho * nu * nu) * years / time)
+    jac[2] = vol * (z * by_z + (second + 2.0 * third) * years / time)
+    return vol
+
+
+@compiled
+def sabr_sums(
+    log_fk: FloatArray,
+    power: FloatArray,
+    bend: FloatArray,
+    vol: FloatArray,
+    om: FloatArray,
+    n: int,
+    lean: float,
+    beta: float,
+    years: float,
+    scale: float,
+    u: FloatArray,
+    grad: FloatArray,
+    normal: FloatArray,
+    miss: FloatArray,
+    jac: FloatArray,
+) -> float:
+    """Cost, gradient and normal matrix in (ln alpha', atanh rho, ln nu sqrt T)."""
+    alpha, rho, nu = np.exp(u[0]) * scale, np.tanh(u[1]), np.exp(u[2]) / np.sqrt(years)
+    chain = 1.0 - rho * rho
+    cost = 0.0
+    clear(grad)
+    clear(normal)
+    for i in range(n):
+        z = sabr_point(log_fk[i], power[i], bend[i], lean, beta, years, alpha, rho, nu, jac)
+        z -= vol[i]
+        miss[i] = z
+        jac[1] *= chain
+        cost += om[i] * z * z
+        for p in range(3):
+            here = om[i] * jac[p]
+            grad[p] += here * z
+            for q in range(p + 1):
+                normal[p, q] += here * jac[q]
+    return cost
+
+
+@compiled
+def sabr_rows(
+    forward: FloatArray,
+    strike: FloatArray,
+    years: FloatArray,
+    vol: FloatArray,
+    weight: FloatArray,
+    side: IntArray,
+    beta: float,
+    start: FloatArray,
+    bounds: FloatArray,
+    huber: float,
+    rounds: int,
+    max_iterations: int,
+    tolerance: float,
+    parameters: FloatArray,
+    covariance: FloatArray,
+    factors: FloatArray,
+    report: FloatArray,
+) -> None:
+    """Fit (alpha, rho, nu) of every row; ``bounds`` of (ln alpha', ln nu sqrt T), rows low, high.
+
+    Other arguments as in :func:`svi_rows`.
+    """
+    rows, width = strike.shape
+    lean = 1.0 - beta
+    log_fk, power, bend = np.empty(width), np.empty(width), np.empty(width)
+    v, om, base, factor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
+    kept, sides, miss, other = (
+        np.empty(width, np.int64),
+        np.empty(width, np.int64),
+        np.empty(width),
+        np.empty(width),
+    )
+    grad, normal, jac, u = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
+    grad2, normal2, step, trial = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
+    work = np.empty((3, 3))
+    held = np.zeros(3, np.bool_)
+    for e in range(rows):
+        n, two, whole, unit, log_scale = 0, 0, 0.0, 0.0, 0.0
+        for i in range(width):
+            if weight[e, i] > 0.0:
+                kept[n], sides[n], base[n], v[n] = i, side[e, i], weight[e, i], vol[e, i]
+                f = np.log(forward[e, i])
+                log_fk[n] = np.log(forward[e, i] / strike[e, i])
+                power[n] = np.exp(lean * (f - 0.5 * log_fk[n])) if lean != 0.0 else 1.0
+                square = (lean * log_fk[n]) ** 2
+                bend[n] = 1.0 + square / 24.0 + square * square / 1920.0
+                factor[n] = 1.0 if side[e, i] == 0 else 0.0
+                two += 1 if side[e, i] == 0 else 0
+                whole += base[n] * factor[n]
+                unit += base[n] * factor[n] * v[n]
+                log_scale += base[n] * factor[n] * f
+                n += 1
+        t = years[e]
+        if not (two >= 2 and t > 0.0 and unit > 0.0 and np.isfinite(unit + log_scale)):
+            continue
+        unit /= whole
+        scale = np.exp(lean * log_scale / whole)
+        for i in range(n):
+            base[i] /= whole * unit * unit
+            om[i] = base[i] * factor[i]
+        lower = (bounds[0, 0], -_MAX_RHO, bounds[0, 1])
+        upper = (bounds[1, 0], _MAX_RHO, bounds[1, 1])
+        if np.isfinite(start[e, 0] + start[e, 1] + start[e, 2]) and start[e, 0] > 0.0:
+            u[0] = np.log(start[e, 0] / scale)
+            u[1] = np.arctanh(min(max(start[e, 1], -0.999), 0.999))
+            u[2] = np.log(max(start[e, 2], 1e-12) * np.sqrt(t))
+        else:
+            # vol(k) = alpha + (rho nu - (1 - beta) alpha) k / 2
+            #          + (2 - 3 rho^2) nu^2 k^2 / (12 alpha), from a weighted parabola.
+            clear(normal)
+            clear(grad)
+            for i in range(n):
+                jac[0], jac[1], jac[2] = 1.0, -log_fk[i], log_fk[i] * log_fk[i]
+                for p in range(3):
+                    grad[p] += om[i] * jac[p] * v[i]
+                    for q in range(p + 1):
+                        normal[p, q] += om[i] * jac[p] * jac[q]
+            for p in range(3):
+                normal[p, p] = normal[p, p] * (1.0 + 1e-9) + 1e-300
+            if not cholesky(normal, 3):
+                continue
+            substitute(normal, grad, 3)
+            a = min(max(grad[0], np.exp(bounds[0, 0])), np.exp(bounds[1, 0]))
+            both = 2.0 * grad[1] + lean * a
+            nu = np.sqrt(max(6.0 * a * grad[2] + 1.5 * both * both, 0.01 / t))
+            u[0], u[1] = np.log(a), np.arctanh(min(max(both / nu, -0.9), 0.9))
+            u[2] = np.log(nu * np.sqrt(t))
+        for p in range(3):
+            u[p] = min(max(u[p], lower[p]), upper[p])
+        used, done = 0, False
+        for turn in range(rounds + 1):
+            if turn > 0:
+                reweight(miss, base, sides, n, huber, factor)
+                change, whole = 0.0, 0.0
+                for i in range(n):
+                    whole += base[i] * factor[i] * unit * unit
+                for i in range(n):
+                    fresh = base[i] * factor[i] / whole
+                    change = max(change, np.abs(fresh - om[i]) * unit * unit)
+                    om[i] = fresh
+                if change < 1e-4:
+                    break
+            cost = sabr_sums(
+                log_fk, power, bend, v, om, n, lean, beta, t, scale, u, grad, normal, miss, jac
+            )
+            damping, done = 1e-3, False
+            for _ in range(max_iterations):
+                used += 1
+                top = 0.0
+                for p in range(3):
+                    held[p] = (u[p] <= lower[p] and grad[p] > 0.0) or (
+                        u[p] >= upper[p] and grad[p] < 0.0
+                    )
+                    top = max(top, normal[p, p])
+                for p in range(3):
+                    step[p] = 0.0 if held[p] else -grad[p]
+                    for q in range(p):
+                        work[p, q] = 0.0 if held[p] or held[q] else normal[p, q]
+                    work[p, p] = normal[p, p] * (1.0 + damping) + 1e-12 * top + 1e-300
+                if not cholesky(work, 3):
+                    break
+                substitute(work, step, 3)
+                promise = 0.0
+                for p in range(3):
+                    if not held[p]:
+                        promise -= 2.0 * grad[p] * step[p] + normal[p, p] * step[p] * step[p]
+                        for q in range(p):
+                            promise -= 2.0 * normal[p, q] * step[p] * step[q]
+                    trial[p] = min(max(u[p] + step[p], lower[p]), upper[p])
+                new = sabr_sums(
+                    log_fk,
+                    power,
+                    bend,
+                    v,
+                    om,
+                    n,
+                    lean,
+                    beta,
+                    t,
+                    scale,
+                    trial,
+                    grad2,
+                    normal2,
+                    other,
+                    jac,
+                )
+                done = promise <= tolerance * cost or cost < _EXACT
+                if new < cost:
+                    cost = new
+                    copy_to(trial, u)
+                    copy_to(grad2, grad)
+                    copy_to(normal2, normal)
+                    copy_to(other, miss)
+                    damping = max(0.1 * damping, 1e-10)
+                else:
+                    damping *= 10.0
+                    done = done or damping > 1e10
+                if done:
+                    break
+        alpha, rho, nu = np.exp(u[0]) * scale, np.tanh(u[1]), np.exp(u[2]) / np.sqrt(t)
+        parameters[e, 0], parameters[e, 1], parameters[e, 2] = alpha, rho, nu
+        cost = 0.0
+        clear(normal)
+        for i in range(n):
+            z = sabr_point(log_fk[i], power[i], bend[i], lean, beta, t, alpha, rho, nu, jac) - v[i]
+            jac[0] /= alpha
+            jac[2] /= nu
+            here = weight[e, kept[i]] * factor[i]
+            factors[e, kept[i]] = factor[i]
+            cost += here * z * z
+            for p in range(3):
+                for q in range(3):
+                    normal[p, q] += here * jac[p] * jac[q]
+        variance = cost / (two - 3) if two > 3 else np.nan
+        report[e, 0], report[e, 2] = cost, used if done else -used
+        report[e, 1] = covariance_of(normal, 3, variance, covariance[e])

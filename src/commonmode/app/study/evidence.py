@@ -31,6 +31,7 @@ __all__ = ["Evidence", "has_evidence", "read_evidence", "write_evidence"]
 MANIFEST: Final = "manifest.json"
 STUDY: Final = "study.json"
 CARDS: Final = "cards.toml"
+_MARKET: Final = ("forward", "years", "count")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,8 +211,8 @@ def _own_cards(panel: str) -> str:
 
 
 def _write_parameters(parameters: FittedParameters, path: Path) -> None:
-    """Fitted surface parameters as Parquet, one row each, unrounded."""
-    pl.DataFrame(
+    """Fitted surface parameters as Parquet, one row each, unrounded; no market data among them."""
+    table = pl.DataFrame(
         {
             "time_ms": parameters.time_ms,
             "underlying": pl.Series(parameters.underlying.astype(str), dtype=pl.Categorical),
@@ -220,7 +221,11 @@ def _write_parameters(parameters: FittedParameters, path: Path) -> None:
             "parameter": pl.Series(parameters.name.astype(str), dtype=pl.Categorical),
             "value": parameters.value,
         }
-    ).write_parquet(path, compression="zstd", compression_level=19)
+    )
+    table = table.filter(~pl.col("parameter").cast(pl.String).is_in(_MARKET))
+    # Column by column: values of one parameter of one model stand together and compress.
+    table = table.sort("model", "parameter", "underlying", "expiry_ms", "time_ms")
+    table.write_parquet(path, compression="zstd", compression_level=19)
 
 
 def _shown(study_file: Path) -> str:

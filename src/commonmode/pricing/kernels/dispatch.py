@@ -81,7 +81,7 @@ def _run(loop: Callable[..., int], columns: list[FloatArray], out: FloatArray, t
     safe to fork nor (its portable one) safe to enter twice.
     """
     n = out.shape[1]
-    blocks = -(-n // BLOCK)
+    blocks = max(1, -(-n // BLOCK))
     share = BLOCK * -(-blocks // max(1, threads))
     parts = [(low, min(low + share, n)) for low in range(0, n, share)]
     if len(parts) < 2:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.pricing.fourier.cos import UnitPrices, spread_of
@@ -63,26 +64,25 @@ def contour_prices(
     # The bent path crosses at the same point and opens to the side of its bend.
     top = _length(model, k, years, shift, scale, bend)
 
-    def rule(y: FloatArray) -> FloatArray:
-        rows = max(_CHUNK // len(y), 1)
-        cut = [slice(i, i + rows) for i in range(0, len(k), rows)]
-        return np.concatenate(
-            [_sum(model, k[c], years[c], shift[c], scale[c], bend[c], y, derivatives) for c in cut],
-            axis=1,
-        )
+    def rule(rows: NDArray[np.intp], y: FloatArray) -> FloatArray:
+        size = max(_CHUNK // len(y), 1)
+        parts = [
+            _sum(model, k[c], years[c], shift[c], scale[c], bend[c], y, derivatives)
+            for c in (rows[i : i + size] for i in range(0, len(rows), size))
+        ]
+        return np.concatenate(parts, axis=1)
 
-    count = _FIRST
-    ends = rule(np.array([0.0])) * 0.5
-    total = ends + rule(top * np.arange(1, count + 1) / count)
+    count, active = _FIRST, np.arange(len(k))
+    total = 0.5 * rule(active, np.array([0.0]))
+    total += rule(active, top * np.arange(1, count + 1) / count)
     integral = total * (top / count)
-    while count < _LAST:
-        total = total + rule(top * (np.arange(count) + 0.5) / count)
+    while count < _LAST and len(active):
+        total[:, active] += rule(active, top * (np.arange(count) + 0.5) / count)
         count *= 2
-        fresh = total * (top / count)
-        change = np.abs(fresh[0] - integral[0])
-        integral = fresh
-        if np.all(change <= precision * np.abs(fresh[0])):
-            break
+        fresh = total[:, active] * (top / count)
+        change = np.abs(fresh[0] - integral[0, active])
+        integral[:, active] = fresh
+        active = active[~(change <= precision * np.abs(fresh[0]))]
     value = integral[0] + np.where(middle, np.where(call, 1.0, np.exp(k)), 0.0)
     if not derivatives:
         empty = np.empty(0)

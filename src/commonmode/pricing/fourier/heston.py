@@ -22,6 +22,7 @@ from commonmode.pricing.fourier.model import ComplexArray, log1p_complex, requir
 __all__ = ["Bates", "Heston"]
 
 _FARTHEST: Final = 1e4  # moments of higher order are not looked for
+_NO_ROOT: Final = 1e-9  # stands for a vanishing discriminant
 _DISTANCES: Final = np.concatenate([[0.0], np.geomspace(1e-4, _FARTHEST, 80)])
 _INSIDE: Final = np.arange(65) / 64.0
 
@@ -65,34 +66,40 @@ class Heston:
         """Not bent: the function decays exponentially as it is."""
         return 0.0
 
-    def _parts(
-        self, u: ComplexArray, years: FloatArray
-    ) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray, ComplexArray]:
+    def _parts(self, u: ComplexArray, years: FloatArray) -> tuple[ComplexArray, ...]:
         iu = 1j * u
         m = u * u + iu
         beta = self.kappa - (self.rho * self.sigma) * iu
         d = np.sqrt(beta * beta + (self.sigma * self.sigma) * m)
+        square = np.square(self.sigma)
+        if np.all(beta.real > 0):  # as for real u
+            root = -m / (beta + d)
+        else:
+            # At p = 1 the two may cancel; then their difference does not.
+            d = np.where(np.abs(d) < _NO_ROOT, _NO_ROOT, d)
+            with np.errstate(all="ignore"):
+                root = np.where(beta.real > 0, -m / (beta + d), (beta - d) / square)
         decay = np.exp(-years * d)
         # ln(Q / 2d) = ln(1 + w), with Q = beta (1 - decay) + d (1 + decay).
-        w = (-0.5 * self.sigma * self.sigma) * m * (1.0 - decay) / (d * (beta + d))
-        return m, beta, d, decay, w
+        w = (0.5 * square) * root * (1.0 - decay) / d
+        return m, beta, d, decay, root, w
 
     def log_cf(self, u: ComplexArray, years: FloatArray) -> ComplexArray:
         """See the Protocol."""
-        m, beta, d, decay, w = self._parts(u, years)
+        m, _, d, decay, root, w = self._parts(u, years)
         loading = -0.5 * m * (1.0 - decay) / (d * (1.0 + w))
-        level = -m * years / (beta + d) - (2.0 / self.sigma**2) * log1p_complex(w)
+        level = root * years - (2.0 / self.sigma**2) * log1p_complex(w)
         return np.asarray(self.v0 * loading + (self.kappa * self.theta) * level)
 
     def gradient(self, u: ComplexArray, years: FloatArray) -> tuple[ComplexArray, ...]:
         """See the Protocol."""
         sigma, pull = self.sigma, self.kappa * self.theta
-        m, beta, d, decay, w = self._parts(u, years)
+        m, beta, d, decay, root, w = self._parts(u, years)
         lost = 1.0 - decay
         inv_d, inv_q = 1.0 / d, 0.5 / (d * (1.0 + w))  # Q = 2 d (1 + w)
         share = lost * inv_q
         loading = -m * share
-        level = -m * years / (beta + d) - (2.0 / sigma**2) * log1p_complex(w)
+        level = root * years - (2.0 / sigma**2) * log1p_complex(w)
         value = self.v0 * loading + pull * level
         # Partial derivatives to beta and d as if they were free, then along each parameter.
         aged = years * decay
@@ -109,7 +116,7 @@ class Heston:
 
     def maturity_slope(self, u: ComplexArray, years: FloatArray) -> ComplexArray:
         """Riccati's equation: ``D' = sigma^2 D^2 / 2 - beta D - m / 2``, ``C' = kappa theta D``."""
-        m, beta, d, decay, w = self._parts(u, years)
+        m, beta, d, decay, _, w = self._parts(u, years)
         loading = -0.5 * m * (1.0 - decay) / (d * (1.0 + w))
         rate = 0.5 * self.sigma**2 * loading * loading - beta * loading - 0.5 * m
         return np.asarray(self.v0 * rate + (self.kappa * self.theta) * loading)

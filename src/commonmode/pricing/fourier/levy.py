@@ -171,8 +171,13 @@ class Kou(_Levy):
         return value, -self.vol * m, unit, rate * (rise - fall), by_up, by_down
 
     def strip(self, years: float) -> tuple[float, float]:
-        """Up to the rates of the jumps."""
-        return -float(np.min(self.down_rate)), float(np.min(self.up_rate))
+        """Up to the rates of the jumps, on the sides on which there are any."""
+        share, jumps = np.asarray(self.up_share), np.asarray(self.intensity) > 0
+        falls, rises = bool(np.any(jumps & (share < 1))), bool(np.any(jumps & (share > 0)))
+        return (
+            -float(np.min(self.down_rate)) if falls else -_FARTHEST,
+            float(np.min(self.up_rate)) if rises else _FARTHEST,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

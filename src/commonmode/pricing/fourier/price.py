@@ -209,7 +209,8 @@ def cf_greeks(
     k = _log_moneyness(f, strikes)
     unit = unit_prices(model, k, t, derivatives=True, method=method, tolerance=tolerance)
     discount = np.exp(-r * t)
-    inside = np.where(sgn * k < 0, sgn, 0.0)  # in the money: the intrinsic value moves with F
+    # The other side than the one computed: the intrinsic value moves with the forward.
+    inside = np.where(sgn != np.where(k > 0, 1.0, -1.0), sgn, 0.0)
     price = discount * (f * unit.value + np.maximum(sgn * (f - strikes), 0.0))
     gamma = discount * strikes * unit.density / (f * f)
     parts = {

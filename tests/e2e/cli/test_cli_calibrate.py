@@ -90,3 +90,36 @@ def test_bad_requests_name_the_remedy(cli, study: Path, words: list[str], says: 
     assert ran.code == 2
     assert says in ran.err
     assert "remedy:" in ran.err
+
+
+PEOPLE = """
+[[models]]
+id = "hs"
+type = "historical-simulation"
+
+[population]
+snapshot = 2024-01-02T00:00:00Z
+desk = 2
+"""
+
+
+def test_recalibration_along_the_path(cli, write: Callable[[str], Path]) -> None:
+    without_greedy = STUDY.replace("min_quotes = 5000", "min_quotes = 6")
+    path = write(without_greedy.replace("[[panels]]", PEOPLE + "\n[[panels]]"))
+    ran = cli("calibrate", path, "--path", "--json")
+    assert ran.code == 0
+    assert ran.json["positions"] > 10
+    assert len(ran.json["snapshots"]) == 13
+    flat, svi, same = ran.json["models"]
+    for model in (flat, svi, same):
+        assert model["total"] == pytest.approx(model["market"] + model["recalibration"])
+        assert model["steps"] == 12
+        assert 0 <= model["reversed_share"] <= 1
+    assert svi | {"id": ""} == same | {"id": ""}  # the same model under another name
+    assert cli("calibrate", path, "--path", "--book", "nobody").code == 2
+
+
+def test_path_needs_a_population(cli, study: Path) -> None:
+    ran = cli("calibrate", study, "--path")
+    assert ran.code == 2
+    assert "[population]" in ran.err

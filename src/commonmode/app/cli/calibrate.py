@@ -27,9 +27,20 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for calibration.html [out/<study>].")
     ] = None,
+    path: Annotated[
+        bool, typer.Option("--path", help="Through the study's snapshots: what refits earn.")
+    ] = False,
+    book: Annotated[str | None, typer.Option(help="With --path: which book [the largest].")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON, write no page.")] = False,
 ) -> None:
-    """Calibrate surface models on a chain: smiles, residuals, g(k), share inside bid-ask."""
+    """Calibrate surface models on a chain: smiles, residuals, g(k), share inside bid-ask.
+
+    With --path: value a book through the study's snapshots and split its model P&L into what the
+    market did and what recalibration did.
+    """
+    if path:
+        _along(study, book, json_)
+        return
     with errors_as_messages():
         from commonmode.app.study.calibrate import calibrate_study
 
@@ -54,3 +65,20 @@ def calibrate(
             typer.echo(f"pictures: {write_page(folder, 'calibration.html', page)}")
     failed = any(model["status"] != "ok" for model in results["models"])
     raise typer.Exit(1 if failed else 0)
+
+
+def _along(study: Path, book: str | None, json_: bool) -> None:
+    with errors_as_messages():
+        from commonmode.app.cli.common import progress_bars
+        from commonmode.app.study.stability import study_stability
+
+        with progress_bars(json_) as progress:
+            results = study_stability(study, book=book, progress=progress)
+        if json_:
+            typer.echo(json.dumps(results, indent=2, allow_nan=False))
+            return
+        from rich.console import Console
+
+        from commonmode.app.report.calibration import render_stability
+
+        render_stability(results, Console())

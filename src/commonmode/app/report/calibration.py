@@ -12,9 +12,9 @@ from rich.text import Text
 from commonmode.app.report.figures import Figure, base, text
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table
-from commonmode.app.report.words import clean, number, percent
+from commonmode.app.report.words import clean, number, percent, usd
 
-__all__ = ["render_calibration", "render_calibration_html"]
+__all__ = ["render_calibration", "render_calibration_html", "render_stability"]
 
 _COLOURS = (
     "var(--layer-data)",
@@ -47,6 +47,39 @@ def render_calibration(results: Mapping[str, Any], console: Console) -> None:
     for model in results["models"]:
         for failure in _failures(model):
             console.print(failure, markup=False, highlight=False)
+
+
+def render_stability(results: Mapping[str, Any], console: Console) -> None:
+    """Print what the market and what recalibration did to a book, one line per model.
+
+    Parameters
+    ----------
+    results : mapping
+        As made by :func:`commonmode.app.study.stability.study_stability`.
+    console : Console
+    """
+    first, last = results["snapshots"][0], results["snapshots"][-1]
+    head = f"{results['book']}, {results['positions']} option positions, {first} to {last}"
+    table = RichTable(title=Text(head))
+    table.add_column("model")
+    for name in ("P&L", "market, gross", "recalibration, gross", "per step", "comes back"):
+        table.add_column(name, justify="right")
+    for model in results["models"]:
+        table.add_row(
+            Text(clean(model["id"])),
+            usd(model["total"]),
+            usd(model["absolute_market"]),
+            usd(model["absolute_recalibration"]),
+            usd(model["recalibration_std"]),
+            percent(model["reversed_share"]),
+        )
+    console.print(table)
+    console.print(
+        "gross: sum of absolute steps. per step: root mean square of the recalibration P&L. comes "
+        "back: the share that the next recalibration reverses, which noise does and a moved market "
+        "does not.",
+        highlight=False,
+    )
 
 
 def render_calibration_html(results: Mapping[str, Any], *, version: str) -> str:

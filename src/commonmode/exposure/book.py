@@ -172,6 +172,25 @@ class _Market:
         rows = {str(name): row for row, name in enumerate(chain.names)}
         return cls(chain.time_ms, index, rows, forwards, chain)
 
+    def listed(self, name: str) -> Instrument | None:
+        """The option of that name as the chain lists it, if it does."""
+        row = self.rows.get(name)
+        if row is None:
+            return None
+        chain = self.chain
+        coin = chain.settlement is Settlement.COIN
+        return Instrument(
+            id=InstrumentId(name),
+            venue=chain.venue,
+            kind=InstrumentKind.OPTION,
+            underlying=chain.underlying,
+            payoff=Payoff.INVERSE if coin else Payoff.LINEAR,
+            settlement=chain.settlement,
+            expiry_ms=int(chain.expiry_ms[row]),
+            strike=float(chain.strike[row]),
+            sign=int(chain.sign[row]),
+        )
+
     def look_up(self, instrument: Instrument) -> tuple[float, float, float]:
         """(forward, index, years); the forward is NaN where the market shows none."""
         expiry = instrument.expiry_ms
@@ -205,7 +224,9 @@ def _resolve_one(
             "correct the quantity in the book",
         )
     try:
-        instrument = catalogue(name)
+        # A venue may name its options as it likes; what it lists itself needs no catalogue.
+        listed = (market.listed(name) for market in markets.values())
+        instrument = next((one for one in listed if one is not None), None) or catalogue(name)
     except (DataError, KeyError) as error:
         return _failed(
             FailureReason.INVALID_INPUT,
@@ -248,7 +269,7 @@ def resolve(
     book : Book or iterable of Book
     snapshot : Snapshot
     catalogue : callable, optional
-        From a name to its :class:`Instrument`; a ``DataError`` or ``KeyError`` means unknown.
+        From a name that no chain lists to its :class:`Instrument`; a ``DataError`` or ``KeyError`` means unknown.
 
     Returns
     -------

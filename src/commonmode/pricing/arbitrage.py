@@ -112,11 +112,13 @@ class ArbitrageReport:
 def _runs(
     kind: ArbitrageKind, row: int, x: FloatArray, lack: FloatArray, tolerance: float
 ) -> Iterator[Violation]:
-    """One violation for each run of ``lack > tolerance``."""
-    bad = np.concatenate([[False], lack > tolerance, [False]])
+    """One violation for each run of positive ``lack`` that somewhere exceeds the tolerance."""
+    bad = np.concatenate([[False], lack > 0.0, [False]])
     edges = np.flatnonzero(bad[1:] != bad[:-1])
     for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         worst = first + int(np.argmax(lack[first:end]))
+        if lack[worst] <= tolerance:
+            continue
         yield Violation(
             kind, row, float(x[first]), float(x[end - 1]), float(x[worst]), float(lack[worst])
         )

@@ -4,6 +4,10 @@ A model that is calibrated anew at every snapshot moves its parameters for three
 moved, the quotes are noisy, the parameters are hardly identified. Steps are held against their
 standard errors; the spectrum of the scaled Jacobian tells stiff from sloppy directions
 (Transtrum, Machta and Sethna 2011, "Geometry of nonlinear least squares", Phys. Rev. E 83).
+
+Standard errors come from the residuals of the fit, so a smile of the wrong shape inflates them, and
+errors of the same quotes in successive snapshots are alike: a noise share near 1 with a median
+``|z|`` far below 0.67 says misfit, not noise. The reversal of the steps needs no standard error.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from commonmode.pricing.fourier.model import CharacteristicModel, ComplexArray
 
 __all__ = ["contour_prices"]
 
-_OFFSETS: Final = np.geomspace(0.01, 0.9, 40)
+_OFFSETS: Final = np.geomspace(1e-4, 0.9, 64)
 _NARROW: Final = 0.02  # a narrower strip beyond the pole is not used
 _FIRST: Final = 48
 _LAST: Final = 6144

@@ -214,8 +214,8 @@ class VarianceGamma(_Levy):
 
     @property
     def cone(self) -> float:
-        """Regular off the real axis; the function decays only as a power, so bending helps."""
-        return 1.0
+        """It decays only as a power, so bending helps; below an eighth of a turn it never grows."""
+        return 0.6
 
     def exponent_gradient(self, u: ComplexArray) -> tuple[ComplexArray, ...]:
         """See the base."""

@@ -20,7 +20,7 @@ _PERFECT: Final = 1e-13
 # A step moves no coordinate by more: a factor e of a positive parameter. Without it, far starts are
 # thrown into corners of the box.
 _LONGEST: Final = 1.0
-_STUCK: Final = 1e12
+_STUCK: Final = 1e8  # damping beyond which no step is left
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,14 +94,22 @@ def descend(
         floor = 1e-10 * np.max(scale, axis=1, keepdims=True) + 1e-300
         loaded = normal + eye * (damping[:, None] * (scale + floor) + floor)[:, None, :]
         step = -np.linalg.solve(loaded, gradient[..., None])[..., 0]
+        # What the step promises before the box and the limit cut it; a large damping promises
+        # little wherever it is.
+        reach = _promise(gradient, normal, step)
+        little = (reach <= tolerance * cost) & (damping <= 1.0)
+        over = (x + step < lower) | (x + step > upper)
+        if over.any():
+            # Those stop at the bound and the others are solved for again.
+            short = np.where(over, np.clip(x + step, lower, upper) - x, 0.0)
+            pull = np.where(over, 0.0, gradient + np.einsum("bpq,bq->bp", normal, short))
+            loose = np.where(over[:, :, None] | over[:, None, :], eye * loaded, loaded)
+            step = np.where(over, short, -np.linalg.solve(loose, pull[..., None])[..., 0])
         longest = np.max(np.abs(step), axis=1, keepdims=True)
         step *= np.minimum(1.0, _LONGEST / np.maximum(longest, 1e-300))
         trial = np.clip(x + step, lower, upper)
-        step = trial - x
-        promise = -2.0 * np.einsum("bp,bp->b", gradient, step) - np.einsum(
-            "bp,bpq,bq->b", step, normal, step
-        )
-        done = (promise <= tolerance * cost) | (cost <= _PERFECT * n) | (damping > _STUCK)
+        promise = _promise(gradient, normal, trial - x)
+        done = little | (cost <= _PERFECT * n) | (damping > _STUCK)
         converged |= done & ~resting
         resting = resting | done
         if resting.all():
@@ -122,3 +130,9 @@ def descend(
         )
         growth = np.where(better, 2.0, 2.0 * growth)
     return Descent(x, r, jacobian, cost, converged, evaluations)
+
+
+def _promise(gradient: FloatArray, normal: FloatArray, step: FloatArray) -> FloatArray:
+    """Fall of the cost that the linearised residuals predict, shape (problems,)."""
+    linear = np.einsum("bp,bp->b", gradient, step)
+    return np.asarray(-2.0 * linear - np.einsum("bp,bpq,bq->b", step, normal, step))

@@ -35,34 +35,47 @@ def sabr_point(
     alpha: float,
     rho: float,
     nu: float,
+    above: float,
+    below: float,
     jac: FloatArray,
 ) -> float:
-    """Hagan's volatility and its derivatives by (ln alpha, rho, ln nu)."""
-    level = alpha / power
+    """Hagan's volatility and its derivatives by (ln alpha, rho, ln nu).
+
+    ``power`` is ``(f K)^(-(1 - beta)/2)``, ``bend`` the inverse of the series in ``ln f/K``;
+    ``above, below`` are ``1 / (1 -+ rho)``.
+    """
+    level = alpha * power
     z = nu / level * log_fk
     if np.abs(z) < 1e-4:
         curve = (2.0 - 3.0 * rho * rho) / 12.0
         stretch = 1.0 - 0.5 * rho * z + curve * z * z
-        by_z = (-0.5 * rho + 2.0 * curve * z) / stretch
-        by_rho = (-0.5 * z - 0.5 * rho * z * z) / stretch
+        by_z = z * (-0.5 * rho + 2.0 * curve * z)
+        by_rho = -0.5 * z - 0.5 * rho * z * z
     else:
         # chi(z; rho) = -chi(-z; -rho): only z >= 0 is evaluated, which does not cancel.
         side = -1.0 if z < 0.0 else 1.0
         v, r = side * z, side * rho
+        spare = below if z < 0.0 else above  # 1 / (1 - r)
         root = np.sqrt(1.0 + v * (v - 2.0 * r))
-        chi = np.log1p(v * ((v - 2.0 * r) / (root + 1.0) + 1.0) / (1.0 - r))
-        stretch = v / chi
-        by_z = side * (1.0 / v - 1.0 / (root * chi))
-        chi_rho = 1.0 / (1.0 - r) - (v / root + 1.0) / (root + v - r)
-        by_rho = -side * chi_rho / chi
+        reach = root + v - r
+        # Near zero the plain logarithm would cancel.
+        if v < 0.1:
+            chi = np.log1p(v * ((v - 2.0 * r) / (root + 1.0) + 1.0) * spare)
+        else:
+            chi = np.log(reach * spare)
+        inverse, both = 1.0 / chi, 1.0 / (root * reach)
+        stretch = v * inverse
+        by_z = 1.0 - v * both * reach * inverse
+        by_rho = -side * (spare - (v + root) * both) * inverse
     first = lean * lean / 24.0 * level * level
     second = 0.25 * rho * beta * nu * level
     third = (2.0 - 3.0 * rho * rho) / 24.0 * nu * nu
     time = 1.0 + (first + second + third) * years
-    vol = level / bend * stretch * time
-    jac[0] = vol * (1.0 - z * by_z + (2.0 * first + second) * years / time)
-    jac[1] = vol * (by_rho + (0.25 * beta * nu * level - 0.25 * rho * nu * nu) * years / time)
-    jac[2] = vol * (z * by_z + (second + 2.0 * third) * years / time)
+    vol = level * bend * stretch * time
+    share = years / time
+    jac[0] = vol * (1.0 - by_z + (2.0 * first + second) * share)
+    jac[1] = vol * (by_rho + (0.25 * beta * nu * level - 0.25 * rho * nu * nu) * share)
+    jac[2] = vol * (by_z + (second + 2.0 * third) * share)
     return vol
 
 
@@ -87,20 +100,30 @@ def sabr_sums(
     """Cost, gradient and normal matrix in (ln alpha', atanh rho, ln nu sqrt T)."""
     alpha, rho, nu = np.exp(u[0]) * scale, np.tanh(u[1]), np.exp(u[2]) / np.sqrt(years)
     chain = 1.0 - rho * rho
-    cost = 0.0
-    clear(grad)
-    clear(normal)
+    above, below = 1.0 / (1.0 - rho), 1.0 / (1.0 + rho)
+    cost, g0, g1, g2 = 0.0, 0.0, 0.0, 0.0
+    n00, n10, n11, n20, n21, n22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
-        z = sabr_point(log_fk[i], power[i], bend[i], lean, beta, years, alpha, rho, nu, jac)
+        z = sabr_point(
+            log_fk[i], power[i], bend[i], lean, beta, years, alpha, rho, nu, above, below, jac
+        )
         z -= vol[i]
         miss[i] = z
-        jac[1] *= chain
+        j0, j1, j2 = jac[0], jac[1] * chain, jac[2]
+        o0, o1, o2 = om[i] * j0, om[i] * j1, om[i] * j2
         cost += om[i] * z * z
-        for p in range(3):
-            here = om[i] * jac[p]
-            grad[p] += here * z
-            for q in range(p + 1):
-                normal[p, q] += here * jac[q]
+        g0 += o0 * z
+        g1 += o1 * z
+        g2 += o2 * z
+        n00 += o0 * j0
+        n10 += o1 * j0
+        n11 += o1 * j1
+        n20 += o2 * j0
+        n21 += o2 * j1
+        n22 += o2 * j2
+    grad[0], grad[1], grad[2] = g0, g1, g2
+    normal[0, 0], normal[1, 0], normal[1, 1] = n00, n10, n11
+    normal[2, 0], normal[2, 1], normal[2, 2] = n20, n21, n22
     return cost
 
 
@@ -149,9 +172,9 @@ def sabr_rows(
                 kept[n], sides[n], base[n], v[n] = i, side[e, i], weight[e, i], vol[e, i]
                 f = np.log(forward[e, i])
                 log_fk[n] = np.log(forward[e, i] / strike[e, i])
-                power[n] = np.exp(lean * (f - 0.5 * log_fk[n])) if lean != 0.0 else 1.0
+                power[n] = np.exp(-lean * (f - 0.5 * log_fk[n])) if lean != 0.0 else 1.0
                 square = (lean * log_fk[n]) ** 2
-                bend[n] = 1.0 + square / 24.0 + square * square / 1920.0
+                bend[n] = 1.0 / (1.0 + square / 24.0 + square * square / 1920.0)
                 factor[n] = 1.0 if side[e, i] == 0 else 0.0
                 two += 1 if side[e, i] == 0 else 0
                 whole += base[n] * factor[n]
@@ -235,6 +258,9 @@ def sabr_rows(
                         for q in range(p):
                             promise -= 2.0 * normal[p, q] * step[p] * step[q]
                     trial[p] = min(max(u[p] + step[p], lower[p]), upper[p])
+                done = promise <= tolerance * cost or cost < _EXACT
+                if done:
+                    break
                 new = sabr_sums(
                     log_fk,
                     power,
@@ -252,7 +278,6 @@ def sabr_rows(
                     other,
                     jac,
                 )
-                done = promise <= tolerance * cost or cost < _EXACT
                 if new < cost:
                     cost = new
                     copy_to(trial, u)
@@ -262,15 +287,19 @@ def sabr_rows(
                     damping = max(0.1 * damping, 1e-10)
                 else:
                     damping *= 10.0
-                    done = done or damping > 1e10
+                    done = damping > 1e10
                 if done:
                     break
         alpha, rho, nu = np.exp(u[0]) * scale, np.tanh(u[1]), np.exp(u[2]) / np.sqrt(t)
         parameters[e, 0], parameters[e, 1], parameters[e, 2] = alpha, rho, nu
+        above, below = 1.0 / (1.0 - rho), 1.0 / (1.0 + rho)
         cost = 0.0
         clear(normal)
         for i in range(n):
-            z = sabr_point(log_fk[i], power[i], bend[i], lean, beta, t, alpha, rho, nu, jac) - v[i]
+            z = sabr_point(
+                log_fk[i], power[i], bend[i], lean, beta, t, alpha, rho, nu, above, below, jac
+            )
+            z -= v[i]
             jac[0] /= alpha
             jac[2] /= nu
             here = weight[e, kept[i]] * factor[i]

@@ -151,8 +151,10 @@ def joint_fit(
                     for q in range(p):
                         promise -= 2.0 * normal[p, q] * step[p] * step[q]
                 trial[p] = min(max(u[p] + step[p], lower[p]), upper[p])
-            new = joint_sums(kind, trial, k, w, om, theta2, rho2, psi2, d2, grad2, normal2)
             done = promise <= tolerance * cost or cost < _EXACT
+            if done:
+                break
+            new = joint_sums(kind, trial, k, w, om, theta2, rho2, psi2, d2, grad2, normal2)
         else:
             new = np.inf
         if new < cost:
@@ -167,7 +169,7 @@ def joint_fit(
             damping = max(0.1 * damping, 1e-10)
         else:
             damping *= 10.0
-            done = done or damping > 1e10
+            done = damping > 1e10
         if done:
             break
     for p in range(many):

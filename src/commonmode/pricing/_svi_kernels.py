@@ -192,11 +192,13 @@ def svi_search(
         s1, s2 = -(l22 * g1 - n12 * g2) / det, -(l11 * g2 - n12 * g1) / det
         promise = -2.0 * (g1 * s1 + g2 * s2)
         promise -= n11 * s1 * s1 + 2.0 * n12 * s1 * s2 + n22 * s2 * s2
+        done = promise <= tolerance * now[0] or now[0] < _EXACT
+        if done:
+            break
         m2 = min(max(m + s1, _M_LOW), _M_HIGH)
         t2 = min(max(t + s2, _S_LOW), _S_HIGH)
         active2 = svi_inner(x, w, om, n, m2, np.exp(t2), limit, floor, root2, trial)
         svi_step(x, w, om, n, m2, np.exp(t2), active2, trial, root2, new)
-        done = promise <= tolerance * now[0] or now[0] < _EXACT
         if new[0] < now[0]:
             m, t, active = m2, t2, active2
             copy_to(new, now)
@@ -205,7 +207,7 @@ def svi_search(
             damping = max(0.1 * damping, 1e-10)
         else:
             damping *= 10.0
-            done = done or damping > 1e10
+            done = damping > 1e10
         if done:
             break
     u[0], u[1] = m, t

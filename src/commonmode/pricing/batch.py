@@ -22,7 +22,7 @@ from commonmode.pricing._compiled import Engine, use_numba
 from commonmode.pricing.sabr import hagan_lognormal_vol
 from commonmode.pricing.sabr_fit import ALPHA_BOUNDS, NU_BOUNDS, fit_sabr_slices
 from commonmode.pricing.svi import svi_total_variance
-from commonmode.pricing.svi_fit import fit_svi_slices
+from commonmode.pricing.svi_fit import fit_svi_slices, polish_svi
 
 __all__ = ["SliceFits", "fit_sabr_batch", "fit_svi_batch", "huber_factor"]
 
@@ -171,7 +171,7 @@ def _result(
     quoted: IntArray,
     what: str,
 ) -> SliceFits:
-    used = np.nan_to_num(report[:, 2]).astype(np.int64)
+    used = report[:, 2].astype(np.int64)
     fitted: BoolArray = np.asarray(np.isfinite(parameters).all(axis=1))
     failures: dict[int, Failure] = {}
     settled = fitted & (used > 0)
@@ -192,7 +192,7 @@ def _result(
         names,
         frozen(parameters),
         frozen(covariance),
-        frozen(np.where(fitted, report[:, 1], np.inf)),
+        frozen(report[:, 1]),
         frozen(report[:, 0]),
         frozen(np.abs(used)),
         frozen(settled),
@@ -212,6 +212,7 @@ def fit_svi_batch(
     max_iterations: int = 60,
     tolerance: float = 1e-10,
     engine: Engine = "auto",
+    rescue: bool = True,
 ) -> SliceFits:
     """Quasi-explicit SVI of every row.
 
@@ -230,6 +231,8 @@ def fit_svi_batch(
         Errors beyond this many robust standard deviations count linearly; 0: least squares.
         1.345 keeps 95 % efficiency under normal errors.
     engine : {"auto", "numba", "numpy"}
+    rescue : bool
+        Finish rows that ran out of iterations with scipy's trust region.
 
     Raises
     ------
@@ -269,6 +272,19 @@ def fit_svi_batch(
         parameters[on], covariance[on], factors[on] = x, cov, fac
         report[on, 0] = np.sum(w[on] * fac * (model(x) - vv) ** 2, axis=1)
         report[on, 1], report[on, 2] = cond, np.where(good, 1.0, -1.0)
+    for e in np.flatnonzero(report[:, 2] < 0).tolist() if rescue else ():
+        weighted = w[e] * factors[e]
+        kept = weighted > 0
+        raw, settled = polish_svi(
+            k[e, kept], total_variance[e, kept], weighted[kept], *parameters[e, 3:]
+        )
+        again = fit_svi_batch(
+            k[e : e + 1], total_variance[e : e + 1], weighted[None],
+            start=raw[None], max_iterations=0, engine=engine, rescue=False,
+        )  # fmt: skip
+        if settled and again.cost[0] <= report[e, 0]:
+            parameters[e], covariance[e] = again.parameters[0], again.covariance[0]
+            report[e] = again.cost[0], again.condition[0], -report[e, 2]
     return _result(_SVI, parameters, covariance, factors, report, two, "SVI")
 
 

@@ -15,13 +15,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import least_squares
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import DataError
 from commonmode.pricing.least_squares import levenberg_marquardt
 from commonmode.pricing.svi import SviRaw, svi_total_variance
 
-__all__ = ["SviFit", "SviSlices", "fit_svi", "fit_svi_slices"]
+__all__ = ["SviFit", "SviSlices", "fit_svi", "fit_svi_slices", "polish_svi"]
 
 # Start grid and box of (m, sigma), as shares of the quoted range of log-moneyness.
 _GRID_M: Final = np.array([0.15, 0.3, 0.45, 0.6, 0.75, 0.9])
@@ -150,6 +151,49 @@ def fit_svi_slices(k: FloatArray, total_variance: FloatArray, weight: FloatArray
         cost=np.sum(miss * miss, axis=1) * total[:, 0],
         converged=fit.converged,
     )
+
+
+def polish_svi(
+    k: FloatArray, total_variance: FloatArray, weight: FloatArray, m: float, sigma: float
+) -> tuple[FloatArray, bool]:
+    """Finish the search of one slice with ``scipy.optimize.least_squares`` (trust region).
+
+    Parameters
+    ----------
+    k, total_variance, weight : float64, shape (n,)
+        Quotes with positive weight.
+    m, sigma : float
+        Where to start.
+
+    Returns
+    -------
+    float64, shape (5,), and bool
+        ``a, b, rho, m, sigma``; whether a tolerance was met.
+    """
+    share = weight[None] / np.sum(weight)
+    low, span = float(np.min(k)), float(np.ptp(k))
+    w = total_variance[None]
+    unit = float(np.sum(share * w))
+    lower = np.array([_BOX_M[0], np.log(_BOX_SIGMA[0])])
+    upper = np.array([_BOX_M[1], np.log(_BOX_SIGMA[1])])
+
+    def inner(u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        at_m, at_sigma = low + u[0] * span, np.exp(u[1]) * span
+        return _inner(k[None], w, share, np.array([[at_m]]), np.array([[at_sigma]]))
+
+    def residuals(u: FloatArray) -> FloatArray:
+        return np.asarray(inner(u)[3][0, 0] / unit)
+
+    start = np.array([(m - low) / span, np.log(max(sigma, 1e-300) / span)])
+    edge = 1e-9 * (upper - lower)
+    found = least_squares(
+        residuals, np.clip(start, lower + edge, upper - edge), bounds=(lower, upper)
+    )
+    a, d, c, _ = (value.item(0) for value in inner(found.x))
+    at_sigma = float(np.exp(found.x[1]) * span)
+    rho = d / c if c > 0 else 0.0
+    raw = np.array([a, c / at_sigma, rho, low + float(found.x[0]) * span, at_sigma])
+    return raw, bool(found.success)
 
 
 def fit_svi(k: ArrayLike, total_variance: ArrayLike, *, weights: ArrayLike | None = None) -> SviFit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from commonmode.core.result import Failure, FailureReason
 from commonmode.core.units import YEAR_MS
 from commonmode.market.chain import OptionChain
 from commonmode.market.instruments import (
+    POWER_UNIT_USD,
     Instrument,
     InstrumentKind,
     Payoff,
     Settlement,
     parse_deribit_name,
+    parse_perpetual_name,
 )
 from commonmode.market.snapshot import Snapshot
 from commonmode.register.book import Book, Position
@@ -65,6 +67,11 @@ class ResolvedBook:
         underlying.
     years : float64
         To expiry from the quote's own time; 0 for perpetuals and spot.
+    power : float64, optional
+        Exponent of power perpetuals, NaN otherwise.
+    smile_expiry_ms : int64; smile_forward, smile_years : float64, optional
+        The listed expiry whose smile values the position: its own for options, the nearest one of
+        half a day or more for power perpetuals and everlasting options, which have none.
     failures : tuple of PositionFailure
     """
 
@@ -84,15 +91,25 @@ class ResolvedBook:
     index: FloatArray
     years: FloatArray
     failures: tuple[PositionFailure, ...] = ()
+    power: FloatArray = field(default_factory=lambda: np.zeros(0))
+    smile_expiry_ms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    smile_forward: FloatArray = field(default_factory=lambda: np.zeros(0))
+    smile_years: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        """Check shapes."""
+        """Fill in what was left out and check shapes."""
         n = len(self.instrument)
-        for field in fields(self):
-            array = getattr(self, field.name)
+        if n and not len(self.power):
+            object.__setattr__(self, "power", np.full(n, np.nan))
+        if n and not len(self.smile_expiry_ms):
+            object.__setattr__(self, "smile_expiry_ms", self.expiry_ms)
+            object.__setattr__(self, "smile_forward", self.forward)
+            object.__setattr__(self, "smile_years", self.years)
+        for column in fields(self):
+            array = getattr(self, column.name)
             if isinstance(array, np.ndarray) and array.shape != (n,):
                 raise DataError(
-                    f"resolved book: column {field.name} has shape {array.shape}, expected ({n},)",
+                    f"resolved book: column {column.name} has shape {array.shape}, expected ({n},)",
                     remedy="all columns have one entry per position",
                 )
 
@@ -102,25 +119,34 @@ class ResolvedBook:
     def select(self, rows: BoolArray | IntArray) -> ResolvedBook:
         """The positions restricted to ``rows`` (mask or indices), failures left out."""
         changes = {
-            field.name: getattr(self, field.name)[rows]
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray)
+            column.name: getattr(self, column.name)[rows]
+            for column in fields(self)
+            if isinstance(getattr(self, column.name), np.ndarray)
         }
         return replace(self, failures=(), **changes)
 
     @property
     def is_option(self) -> BoolArray:
-        """Rows that need a surface model, shape (P,)."""
-        return np.asarray(self.sign != 0)
+        """Options with an expiry, shape (P,)."""
+        return np.asarray(self.kind == InstrumentKind.OPTION.value)
+
+    @property
+    def is_curved_perpetual(self) -> BoolArray:
+        """Power perpetuals and everlasting options: no expiry, but a volatility, shape (P,)."""
+        everlasting = self.kind == InstrumentKind.EVERLASTING_OPTION.value
+        return np.asarray(everlasting | (self.kind == InstrumentKind.POWER_PERPETUAL.value))
 
     @property
     def coins(self) -> FloatArray:
         """Size in coins, signed, shape (P,): contracts times coins per contract.
 
-        An inverse future or perpetual of N USD counts ``N / forward`` coins.
+        An inverse future or perpetual of N USD counts ``N / forward`` coins, a power perpetual
+        ``(S / 10 000)^(p - 1)``.
         """
         usd_sized = self.inverse & ~self.is_option
         per_contract = np.where(usd_sized, self.contract_size / self.forward, self.contract_size)
+        scale = (self.index / POWER_UNIT_USD) ** (np.nan_to_num(self.power, nan=1.0) - 1.0)
+        per_contract = per_contract * scale
         return np.asarray(self.quantity * per_contract)
 
     @property
@@ -130,7 +156,10 @@ class ResolvedBook:
 
 
 def instrument_of(name: str) -> Instrument:
-    """The instrument a name stands for: Deribit's names, and ``BTC_USD`` for spot.
+    """The instrument a name stands for: Deribit's names, ``BTC_USD`` for spot, novel perpetuals.
+
+    ``BTC-POWER-2`` and ``BTC-EVERLASTING-30000-P`` are those of
+    :func:`commonmode.market.instruments.parse_perpetual_name`.
 
     Raises
     ------
@@ -147,7 +176,7 @@ def instrument_of(name: str) -> Instrument:
             payoff=Payoff.LINEAR,
             settlement=Settlement.USD,
         )
-    return parse_deribit_name(name)
+    return parse_perpetual_name(name) or parse_deribit_name(name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,6 +234,20 @@ class _Market:
             if own > 0 and own_index > 0:
                 forward, index, clock = own, own_index, int(self.chain.quote_ms[row])
         return forward, index, (expiry - clock) / YEAR_MS
+
+    def smile(
+        self, instrument: Instrument, own: tuple[float, float, float]
+    ) -> tuple[int, float, float]:
+        """(expiry, forward, years) of the smile that values the instrument."""
+        if instrument.kind not in _CURVED:
+            return instrument.expiry_ms or 0, own[0], own[2]
+        later = [e for e in sorted(self.forwards) if e - self.time_ms >= YEAR_MS / 730]
+        if not later:
+            return 0, math.nan, math.nan
+        return later[0], self.forwards[later[0]], (later[0] - self.time_ms) / YEAR_MS
+
+
+_CURVED = (InstrumentKind.POWER_PERPETUAL, InstrumentKind.EVERLASTING_OPTION)
 
 
 def _failed(reason: FailureReason, message: str, remedy: str) -> Failure:
@@ -269,7 +312,8 @@ def resolve(
     book : Book or iterable of Book
     snapshot : Snapshot
     catalogue : callable, optional
-        From a name that no chain lists to its :class:`Instrument`; a ``DataError`` or ``KeyError`` means unknown.
+        From a name that no chain lists to its :class:`Instrument`; a ``DataError`` or
+        ``KeyError`` means unknown.
 
     Returns
     -------
@@ -296,6 +340,7 @@ def resolve(
             else:
                 rows.append((str(one.id), position, *found))
     instruments = [row[2] for row in rows]
+    smiles = [markets[row[2].underlying].smile(row[2], row[3]) for row in rows]
     levels = np.array([row[3] for row in rows], dtype=np.float64).reshape(len(rows), 3)
     return ResolvedBook(
         time_ms=snapshot.time_ms,
@@ -316,4 +361,8 @@ def resolve(
         index=levels[:, 1].copy(),
         years=levels[:, 2].copy(),
         failures=tuple(failures),
+        power=np.array([i.power or math.nan for i in instruments], dtype=np.float64),
+        smile_expiry_ms=np.array([smile[0] for smile in smiles], dtype=np.int64),
+        smile_forward=np.array([smile[1] for smile in smiles], dtype=np.float64),
+        smile_years=np.array([smile[2] for smile in smiles], dtype=np.float64),
     )

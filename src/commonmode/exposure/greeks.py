@@ -33,8 +33,9 @@ from commonmode.core.ids import CurrencyCode, InstrumentId, ModelId
 from commonmode.core.result import Failure, FailureReason, capture
 from commonmode.exposure.book import ResolvedBook
 from commonmode.exposure.surfaces import CALCULATION_ERRORS, FittedSurfaces
-from commonmode.market.instruments import InstrumentKind
+from commonmode.market.instruments import POWER_UNIT_USD, InstrumentKind
 from commonmode.pricing.black76 import black76_greeks
+from commonmode.pricing.perpetuals import everlasting_option, power_perpetual
 from commonmode.register.model import FittedSurface
 
 __all__ = ["Greek", "GreekFailure", "GreekTable", "greek_table"]
@@ -141,6 +142,42 @@ def _option_greeks(
     return greeks
 
 
+def _perpetual_greeks(positions: ResolvedBook, surface: FittedSurface) -> FloatArray:
+    """USD Greeks of one contract of power perpetuals and everlasting options, shape (n, 6).
+
+    The volatility is that of the nearest listed expiry at the contract's own strike (the forward
+    for a power perpetual), held when spot moves. Funded once a day; theta is the funding paid.
+    """
+    everlasting = positions.kind == InstrumentKind.EVERLASTING_OPTION.value
+    strike = np.where(everlasting, positions.strike, positions.smile_forward)
+    vol = surface.implied_vol(
+        strike, positions.smile_years, positions.smile_forward, positions.smile_expiry_ms
+    )
+    day, spot = 1.0 / _DAYS_PER_YEAR, positions.index
+    option = everlasting_option(
+        spot, strike, vol, funding_years=day, sign=positions.sign, payments=1
+    )
+    # In units of S^p; one power perpetual pays S (S / 10 000)^(p - 1).
+    exponent = np.where(everlasting, 1.0, positions.power)
+    scale = POWER_UNIT_USD ** (1.0 - exponent)
+    power = power_perpetual(spot, vol, power=exponent, funding_years=day)
+
+    def either(name: str) -> FloatArray:
+        return np.asarray(
+            np.where(everlasting, getattr(option, name), scale * getattr(power, name))
+        )
+
+    greeks = np.zeros((len(positions), len(Greek)))
+    greeks[:, Greek.PRICE] = either("price")
+    greeks[:, Greek.DELTA] = spot * either("delta")
+    greeks[:, Greek.GAMMA] = _PERCENT * spot**2 * either("gamma")
+    greeks[:, Greek.VEGA] = _PERCENT * either("vega")
+    greeks[:, Greek.THETA] = -either("funding") / _DAYS_PER_YEAR
+    greeks *= positions.contract_size[:, None]
+    greeks[~np.isfinite(greeks).all(axis=1)] = np.nan
+    return greeks
+
+
 def _delta_one_greeks(positions: ResolvedBook) -> FloatArray:
     """USD Greeks of one contract of futures, perpetuals and spot, shape (n, 6)."""
     usd_sized = positions.inverse
@@ -195,7 +232,7 @@ def greek_table(
     models = tuple(dict.fromkeys(model for fits in surfaces.values() for model in fits))
     _, first, inverse = np.unique(positions.instrument, return_index=True, return_inverse=True)
     listed = positions.select(first)
-    option = listed.is_option
+    option = listed.is_option | listed.is_curved_perpetual
     unit = np.full((len(listed), len(models), len(Greek)), np.nan)
     unit[~option] = _delta_one_greeks(listed.select(~option))[:, None, :]
     failures: list[GreekFailure] = []
@@ -219,11 +256,24 @@ def greek_table(
     return GreekTable(positions, models, usd, _in_coin(usd, positions.index), tuple(failures))
 
 
+def _curved_greeks(
+    positions: ResolvedBook, surface: FittedSurface, *, rate: float, smile: bool
+) -> FloatArray:
+    """Greeks of everything that a surface values, with or without an expiry, shape (n, 6)."""
+    greeks = np.full((len(positions), len(Greek)), np.nan)
+    dated = positions.is_option
+    if dated.any():
+        greeks[dated] = _option_greeks(positions.select(dated), surface, rate=rate, smile=smile)
+    if not dated.all():
+        greeks[~dated] = _perpetual_greeks(positions.select(~dated), surface)
+    return greeks
+
+
 def _guarded(
     options: ResolvedBook, model: ModelId, surface: FittedSurface, *, rate: float, smile: bool
 ) -> FloatArray | Failure:
     result = capture(
-        lambda: _option_greeks(options, surface, rate=rate, smile=smile),
+        lambda: _curved_greeks(options, surface, rate=rate, smile=smile),
         what=f"Greeks of {model}",
         errors=CALCULATION_ERRORS,
     )

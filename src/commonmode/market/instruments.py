@@ -11,7 +11,18 @@ from typing import Final
 from commonmode.core.errors import DataError
 from commonmode.core.ids import CurrencyCode, InstrumentId, VenueId
 
-__all__ = ["Instrument", "InstrumentKind", "Payoff", "Settlement", "parse_deribit_name"]
+__all__ = [
+    "POWER_UNIT_USD",
+    "Instrument",
+    "InstrumentKind",
+    "Payoff",
+    "Settlement",
+    "parse_deribit_name",
+    "parse_perpetual_name",
+]
+
+#: Price at which a power perpetual of any exponent pays one coin.
+POWER_UNIT_USD: Final = 10_000.0
 
 
 class InstrumentKind(Enum):
@@ -21,6 +32,8 @@ class InstrumentKind(Enum):
     FUTURE = "future"
     PERPETUAL = "perpetual"
     SPOT = "spot"
+    POWER_PERPETUAL = "power_perpetual"
+    EVERLASTING_OPTION = "everlasting_option"
 
 
 class Payoff(Enum):
@@ -59,6 +72,9 @@ class Instrument:
         USD per coin; options only; > 0.
     sign : int
         +1 call, -1 put, 0 otherwise.
+    power : float or None
+        Exponent p of a power perpetual, whose payoff is ``S (S / 10 000)^(p - 1)`` USD per coin of
+        contract size (Opyn's scaling); None otherwise.
 
     Raises
     ------
@@ -76,14 +92,18 @@ class Instrument:
     expiry_ms: int | None = None
     strike: float | None = None
     sign: int = 0
+    power: float | None = None
 
     def __post_init__(self) -> None:
         """Check that the fields fit one another."""
-        is_option = self.kind is InstrumentKind.OPTION
+        is_option = self.kind in (InstrumentKind.OPTION, InstrumentKind.EVERLASTING_OPTION)
+        is_power = self.kind is InstrumentKind.POWER_PERPETUAL
         dated = self.kind in (InstrumentKind.OPTION, InstrumentKind.FUTURE)
         problem = ""
         if is_option != (self.strike is not None) or is_option != (self.sign in (-1, 1)):
             problem = "an option has a strike and a sign of +1 or -1, nothing else has"
+        elif is_power != (self.power is not None and self.power > 0):
+            problem = "a power perpetual has a positive power, nothing else has"
         elif dated != (self.expiry_ms is not None):
             problem = "options and futures have an expiry, perpetuals and spot have none"
         elif self.strike is not None and not self.strike > 0:
@@ -164,4 +184,33 @@ def parse_deribit_name(name: str, *, venue: str = "deribit") -> Instrument:
         expiry_ms=expiry_ms,
         strike=strike,
         sign=sign,
+    )
+
+
+_PERPETUAL: Final = re.compile(
+    r"^(?P<coin>[A-Z]+)-(?:POWER-(?P<power>\d+(?:\.\d+)?)"
+    r"|EVERLASTING-(?P<strike>\d+(?:\.\d+)?)-(?P<type>[CP]))$"
+)
+
+
+def parse_perpetual_name(name: str, *, venue: str = "over the counter") -> Instrument | None:
+    """Read ``BTC-POWER-2`` (a power perpetual) or ``BTC-EVERLASTING-30000-P``; None for others.
+
+    Both are linear, settle in USD, are of one coin per contract and are funded once a day.
+    """
+    match = _PERPETUAL.match(name)
+    if match is None:
+        return None
+    is_power = match["power"] is not None
+    kind = InstrumentKind.POWER_PERPETUAL if is_power else InstrumentKind.EVERLASTING_OPTION
+    return Instrument(
+        id=InstrumentId(name),
+        venue=VenueId(venue),
+        kind=kind,
+        underlying=CurrencyCode(match["coin"]),
+        payoff=Payoff.LINEAR,
+        settlement=Settlement.USD,
+        strike=None if is_power else float(match["strike"]),
+        sign=0 if is_power else (1 if match["type"] == "C" else -1),
+        power=float(match["power"]) if is_power else None,
     )

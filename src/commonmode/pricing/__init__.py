@@ -29,6 +29,7 @@ from commonmode.pricing.repair import ButterflyRepair, project_slices, repair_bu
 from commonmode.pricing.sabr import hagan_lognormal_vol
 from commonmode.pricing.sabr_fit import SabrFit, fit_sabr
 from commonmode.pricing.sabr_model import SabrPerExpiry, SabrSurface
+from commonmode.pricing.series import CalibrationSeries, calibrate_series
 from commonmode.pricing.slices import ChainSlices, chain_slices
 from commonmode.pricing.ssvi import (
     SsviDerivatives,
@@ -72,6 +73,7 @@ __all__ = [
     "BsmGreeks",
     "ButterflyRepair",
     "ButterflyReport",
+    "CalibrationSeries",
     "ChainSlices",
     "EssviJoint",
     "FlatBlack",
@@ -107,6 +109,7 @@ __all__ = [
     "bsm_greeks",
     "bsm_price",
     "butterfly_report",
+    "calibrate_series",
     "chain_slices",
     "check_price_grid",
     "check_slices",

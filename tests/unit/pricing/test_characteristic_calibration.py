@@ -272,7 +272,7 @@ def test_levy_law_for_a_whole_chain(make_chain):
 def test_descent_solves_a_batch_in_a_box():
     """Rosenbrock's valley, and one problem whose minimum lies outside the box."""
 
-    def valley(x):
+    def valley(x, _rows):
         r = np.stack([10 * (x[:, 1] - x[:, 0] ** 2), 1 - x[:, 0]], axis=1)
         zero, one = np.zeros(len(x)), np.ones(len(x))
         j = np.stack([np.stack([-20 * x[:, 0], -one], 1), np.stack([10 * one, zero], 1)], axis=1)

@@ -91,12 +91,12 @@ class PutBook:
         )
 
     def prices(self, model: CharacteristicModel) -> FloatArray:
-        """Puts over the forward and their derivatives, shape (..., E, 1 + p, n).
+        """Puts over the forward and their derivatives, shape (E, 1 + p, n).
 
         Parameters
         ----------
         model : CharacteristicModel
-            Parameters of shape (..., E, 1) or (..., 1, 1).
+            Parameters of shape (E, 1) or (1, 1).
         """
         n = self.k.shape[1]
         return np.asarray((self._waves(model) @ self.payoff)[..., :n])

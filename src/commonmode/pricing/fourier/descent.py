@@ -12,8 +12,11 @@ from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["Descent", "Residuals", "descend"]
 
-Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""Parameters (problems, p) to residuals (problems, n) and their derivatives (problems, p, n)."""
+Residuals = Callable[[FloatArray, IntArray], tuple[FloatArray, FloatArray]]
+"""Parameters (m, p) of the problems at rows (m,) to residuals (m, n) and derivatives (m, p, n).
+
+Rows ascend; only problems that have not come to rest are asked for.
+"""
 
 # Mean squared residual below which nothing is left to fit: for volatilities, 3e-5 vol points.
 _PERFECT: Final = 1e-13
@@ -74,7 +77,7 @@ def descend(
     """
     x = np.clip(start, lower, upper)
     count, p = x.shape
-    r, jacobian = residuals(x)
+    r, jacobian = residuals(x, np.arange(count))
     n = r.shape[1]
     cost = np.einsum("bn,bn->b", r, r)
     resting = ~np.isfinite(cost)
@@ -114,15 +117,16 @@ def descend(
         resting = resting | done
         if resting.all():
             break
-        r_trial, j_trial = residuals(np.where(resting[:, None], x, trial))
-        evaluations += ~resting
-        fresh = np.einsum("bn,bn->b", r_trial, r_trial)
+        rows = np.flatnonzero(~resting)
+        r_trial, j_trial = residuals(trial[rows], rows)
+        evaluations[rows] += 1
+        fresh = np.full(count, np.inf)
+        fresh[rows] = np.einsum("bn,bn->b", r_trial, r_trial)
         with np.errstate(all="ignore"):
             gain = (cost - fresh) / np.where(promise > 0, promise, np.inf)
-        better = np.isfinite(fresh) & (fresh < cost) & ~resting
-        x = np.where(better[:, None], trial, x)
-        r = np.where(better[:, None], r_trial, r)
-        jacobian = np.where(better[:, None, None], j_trial, jacobian)
+        better = np.isfinite(fresh) & (fresh < cost)
+        kept = better[rows]
+        x[better], r[better], jacobian[better] = trial[better], r_trial[kept], j_trial[kept]
         cost = np.where(better, fresh, cost)
         shrink = np.maximum(0.1, 1.0 - (2.0 * np.clip(gain, 0.0, 1.0) - 1.0) ** 3)
         damping = np.where(

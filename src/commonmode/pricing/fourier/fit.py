@@ -7,7 +7,7 @@ first order), by Levenberg-Marquardt with the analytic gradient of the character
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -30,7 +30,10 @@ __all__ = ["CfFit", "Scope", "fit_cf"]
 
 Scope = Literal["chain", "expiry"]
 
-_ROUNDS: Final = 5
+_WIDENINGS: Final = 4
+_REWEIGHTINGS: Final = 2
+_TRIED: Final = 10  # evaluations after which the best of several starts goes on alone
+_SAME_WEIGHT: Final = 0.1
 _MIN_SCALE: Final = 1e-5  # robust scale of residuals below which nothing counts as an outlier
 
 
@@ -131,7 +134,8 @@ def fit_cf(
     robust = np.ones_like(weight)
     total = np.zeros(groups, dtype=np.int64)
     found: Descent | None = None
-    for _ in range(_ROUNDS):
+    widenings = reweightings = 0
+    for _ in range(_WIDENINGS + _REWEIGHTINGS + 1):
         found = _search(space, book, target, scale * np.sqrt(robust), x)
         total += found.evaluations
         if not np.any(np.isfinite(found.cost)):
@@ -141,11 +145,14 @@ def fit_cf(
                 "look at the quoted volatilities and maturities",
             )
         x = found.x[None]
-        wider = _wider(space, book, found, at_money)
+        wider = _wider(space, book, found, at_money) if widenings < _WIDENINGS else None
+        if wider is not None:
+            book, widenings = wider, widenings + 1
+            continue
         fresh = _outlier_weights(found, quoted, robust, outlier)
-        if wider is None and np.max(np.abs(fresh - robust)) < 0.05:
+        if reweightings == _REWEIGHTINGS or np.max(np.abs(fresh - robust)) < _SAME_WEIGHT:
             break
-        book, robust = (book if wider is None else wider), fresh
+        robust, reweightings = fresh, reweightings + 1
     assert found is not None  # the loop ran
     used = scale * np.sqrt(robust)
     with np.errstate(all="ignore"):
@@ -180,40 +187,51 @@ def _search(
     scale: FloatArray,
     start: FloatArray,
 ) -> Descent:
-    """Best of the starts (S, G, p) for each group."""
+    """From the starts (S, G, p), the best of which goes on after a few steps; one per group."""
     starts, groups, p = start.shape
     expiries, n = target.shape
-    fields = list(space.kind.__dataclass_fields__)  # type: ignore[attr-defined]
-    assert tuple(fields) == space.names
     lower, upper = space.coordinates(space.lower), space.coordinates(space.upper)
     per_group = expiries // groups
+    size = 0
+    part = (book, target, scale)
 
-    def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def residuals(x: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        nonlocal part, size
+        if len(rows) != size:  # groups have come to rest, or a new descent begins
+            part = (
+                (book, target, scale) if len(rows) == groups else _rows(book, target, scale, rows)
+            )
+            size = len(rows)
+        here, wanted, weight = part
         at = space.parameters(x)
         with np.errstate(all="ignore"):
-            model = of_parameters(space.kind, at.reshape(starts, groups, p))
-            made = book.prices(model)  # (S, E, 1 + p, n)
-            made[..., 0, :] -= target
-            made *= scale[:, None, :]
+            made = here.prices(of_parameters(space.kind, at))
+            made[:, 0, :] -= wanted
+            made *= weight[:, None, :]
         chain = np.where(space.positive, at, 1.0)
-        split = made.reshape(starts * groups, per_group, 1 + p, n)
-        r = split[:, :, 0].reshape(starts * groups, per_group * n)
-        jacobian = np.moveaxis(split[:, :, 1:], 2, 1).reshape(len(r), p, per_group * n)
+        split = made.reshape(len(x), per_group, 1 + p, n)
+        r = split[:, :, 0].reshape(len(x), per_group * n)
+        jacobian = np.moveaxis(split[:, :, 1:], 2, 1).reshape(len(x), p, per_group * n)
         return r, jacobian * chain[:, :, None]
 
-    found = descend(residuals, start.reshape(-1, p), lower=lower, upper=upper)
-    if starts == 1:
-        return found
-    cost = np.where(np.isfinite(found.cost), found.cost, np.inf).reshape(starts, groups)
-    best = np.argmin(cost, axis=0) * groups + np.arange(groups)
-    return Descent(
-        found.x[best],
-        found.residual[best],
-        found.jacobian[best],
-        found.cost[best],
-        found.converged[best],
-        found.evaluations.reshape(starts, groups).sum(axis=0),
-    )
+    tried, x = np.zeros(groups, dtype=np.int64), start[0]
+    if starts > 1:
+        first = [
+            descend(residuals, at, lower=lower, upper=upper, max_evaluations=_TRIED) for at in start
+        ]
+        cost = np.stack([np.where(np.isfinite(f.cost), f.cost, np.inf) for f in first])
+        best = np.argmin(cost, axis=0)
+        x = np.stack([f.x for f in first])[best, np.arange(groups)]
+        tried = np.sum([f.evaluations for f in first], axis=0)
+    found = descend(residuals, x, lower=lower, upper=upper)
+    return replace(found, evaluations=found.evaluations + tried)
+
+
+def _rows(
+    book: PutBook, target: FloatArray, scale: FloatArray, rows: IntArray
+) -> tuple[PutBook, FloatArray, FloatArray]:
+    columns = {f.name: getattr(book, f.name)[rows] for f in fields(book)}
+    return PutBook(**columns), target[rows], scale[rows]
 
 
 def _wider(

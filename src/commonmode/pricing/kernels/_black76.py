@@ -23,7 +23,12 @@ import numpy as np
 from numba import njit
 
 from commonmode.core.arrays import FloatArray
-from commonmode.pricing.kernels._compile import block_of, compiled_loop, sources_stamp
+from commonmode.pricing.kernels._compile import (
+    block_of,
+    compiled_loop,
+    sources_stamp,
+    widest_vectors,
+)
 from commonmode.pricing.kernels._math import fma, verfcx, vexp, vlog
 from commonmode.pricing.kernels.columns import BLOCK
 
@@ -175,7 +180,7 @@ def linear_loop(level: int, discounted: bool) -> Callable[..., int]:
         low: int,
         high: int,
     ) -> int:
-        odd = stamp - stamp
+        odd = widest_vectors(stamp) - stamp
         n = out.shape[1]
         for start in range(low, high, BLOCK):
             stop = min(start + BLOCK, high)
@@ -248,7 +253,7 @@ def inverse_loop(level: int) -> Callable[..., int]:
         low: int,
         high: int,
     ) -> int:
-        odd = stamp - stamp
+        odd = widest_vectors(stamp) - stamp
         n = out.shape[1]
         for start in range(low, high, BLOCK):
             stop = min(start + BLOCK, high)

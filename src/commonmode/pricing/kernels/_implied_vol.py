@@ -18,7 +18,12 @@ from numba import njit
 
 from commonmode.core.arrays import FloatArray
 from commonmode.pricing.kernels._black76 import otm_parts
-from commonmode.pricing.kernels._compile import block_of, compiled_loop, sources_stamp
+from commonmode.pricing.kernels._compile import (
+    block_of,
+    compiled_loop,
+    sources_stamp,
+    widest_vectors,
+)
 from commonmode.pricing.kernels._math import fma, vexp, vlog
 from commonmode.pricing.kernels.columns import BLOCK
 
@@ -127,7 +132,7 @@ def implied_vol_loop(discounted: bool) -> Callable[..., int]:
         low: int,
         high: int,
     ) -> int:
-        odd = stamp - stamp
+        odd = widest_vectors(stamp) - stamp
         n = out.shape[1]
         for start in range(low, high, BLOCK):
             stop = min(start + BLOCK, high)

@@ -82,8 +82,9 @@ def _numba_grid(
 
         _LOOPS[inverse] = grid_loop(inverse)
     loop = _LOOPS[inverse]
-    scale, shift = vols
-    out = np.zeros((len(scale), len(spot)))
+    count = len(vols[0]) * len(spot)
+    flat = np.tile(spot, len(vols[0]))
+    out = np.zeros(count)
     arguments = (
         book["forward"],
         book["strike"],
@@ -92,20 +93,19 @@ def _numba_grid(
         book["vol"],
         book["sign"],
         weight,
-        spot,
-        np.log(spot),
-        scale,
-        shift,
+        flat,
+        np.log(flat),
+        *(np.repeat(shock, len(spot)) for shock in vols),
         out,
     )
-    # Each vol is summed over the whole book by one thread, in the book's order.
-    edges = np.linspace(0, len(scale), min(max(threads, 1), len(scale)) + 1).astype(int)
+    # Each scenario is summed over the whole book by one thread, in the book's order.
+    edges = np.linspace(0, count, min(max(threads, 1), count) + 1).astype(int).tolist()
     if len(edges) == 2:
-        loop(*arguments, 0, len(scale))
+        loop(*arguments, 0, count)
     else:
         with ThreadPoolExecutor(len(edges) - 1) as pool:
             list(pool.map(lambda a, b: loop(*arguments, a, b), edges[:-1], edges[1:]))
-    return out
+    return out.reshape(len(vols[0]), len(spot))
 
 
 def scenario_pnl(

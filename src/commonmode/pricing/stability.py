@@ -198,6 +198,9 @@ class RecalibrationNoise:
     reversed_share : float
         Minus twice the lag-one autocorrelation of the recalibration P&L, in [0, 1]: the same
         question without standard errors (noise reverts at the next step, a moved market does not).
+    share_by_reversal : float
+        ``share_of_variance`` with the reversed share in place of the standard errors. Where the
+        two differ, errors of successive fits are alike (misfit) and this one is to be believed.
     steps : int
     """
 
@@ -211,6 +214,7 @@ class RecalibrationNoise:
     noise_share: float
     share_of_variance: float
     reversed_share: float
+    share_by_reversal: float
     steps: int
 
 
@@ -279,5 +283,6 @@ def recalibration_noise(
         noise_share=min(1.0, variance / square) if square > 0 else 1.0,
         share_of_variance=min(variance, square) / total_square if total_square > 0 else 0.0,
         reversed_share=reverse,
+        share_by_reversal=min(1.0, reverse * square / total_square) if total_square > 0 else 0.0,
         steps=int(ok.sum()),
     )

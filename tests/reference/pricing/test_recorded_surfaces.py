@@ -16,6 +16,8 @@ from commonmode.core.result import Failure
 from commonmode.pricing import (
     ArbitrageKind,
     SviRaw,
+    black76_price,
+    calibrate_series,
     check_slices,
     check_ssvi,
     fit_chain_slices,
@@ -25,6 +27,7 @@ from commonmode.pricing import (
     local_variance,
     parameter_path,
     project_slices,
+    recalibration_noise,
     ssvi_total_variance,
     svi_slice,
     svi_total_variance,
@@ -179,17 +182,76 @@ def test_all_snapshots_are_fitted_in_time(day):
     assert sum(day.seconds.values()) < 60
 
 
-def test_parameter_steps_against_their_standard_errors(day):
-    """The longest expiry, over the snapshots that have it in the same row."""
-    expiry = day.slices[0].expiry_ms[-1]
-    rows = [np.flatnonzero(s.expiry_ms == expiry) for s in day.slices]
-    path, error = [], []
-    for row, fit in zip(rows, day.sabr, strict=True):
-        good = len(row) == 1
-        path.append(fit.parameters[row[0]] if good else np.full(3, np.nan))
-        error.append(fit.standard_error[row[0]] if good else np.full(3, np.nan))
-    found = parameter_path(np.array(path), np.array(error), names=("alpha", "rho", "nu"))
-    print(f"\nsteps {found.steps}, median |z| {np.round(found.median_z, 2)}, noise share "
-          f"{np.round(found.noise_share, 2)}, reversal {np.round(found.reversal, 2)}")  # fmt: skip
-    assert np.all(found.steps > 300)
-    assert np.all(np.isfinite(found.median_z))
+@pytest.fixture(scope="module")
+def chains(recorded_data):
+    """Every recorded BTC chain."""
+    feed = DeribitOptionsFeed(recorded_data)
+    times = feed.snapshot_times("2023-04-12T10:40Z", "2023-04-13T23:55Z", 5)
+    return [s.chains["BTC"] for s in feed.snapshots(times) if "BTC" in s.chains]
+
+
+@pytest.mark.parametrize("kind", ["svi", "sabr", "ssvi", "essvi"])
+def test_parameter_steps_against_their_standard_errors(kind, chains):
+    """Every model over every BTC snapshot; statistics of the longest expiry."""
+    pytest.importorskip("numba")
+    begin = time.perf_counter()
+    series = calibrate_series(chains, kind=kind)
+    seconds = time.perf_counter() - begin
+    assert len(series.time_ms) == 434
+    found = parameter_path(
+        series.parameters[:, -1], series.standard_error[:, -1], names=series.names
+    )
+    condition = np.nanmedian(series.condition, axis=0)
+    print(
+        f"\n{kind}: {seconds:.2f} s with selection, inside {series.share_inside:.1%}, median rmse "
+        f"{100 * np.nanmedian(series.rmse):.2f} vol points, failures {len(series.failures)}\n"
+        f"  {series.names}: median |z| {np.round(found.median_z, 2)}, noise share "
+        f"{np.round(found.noise_share, 2)}, reversal {np.round(found.reversal, 2)}\n"
+        f"  median condition by expiry {np.round(condition)}"
+    )
+    assert np.all(found.steps > 400)
+    assert np.all(found.median_z < 2.0)
+    assert seconds < 15
+    quoted = series.quotes > 0
+    assert np.mean(series.converged[quoted]) > 0.99
+
+
+def test_recalibration_noise_of_a_straddle(chains):
+    """A short straddle held over the recording, revalued under eSSVI with old and new fits."""
+    pytest.importorskip("numba")
+    series = calibrate_series(chains, kind="essvi")
+    e = int(np.argmin(np.abs(np.nanmedian(series.years, axis=0) - 44 / 365)))
+    expiry = series.expiry_ms[e]
+    forward = np.array([np.median(c.forward[c.expiry_ms == expiry]) for c in chains])
+    strike = float(np.round(forward[0], -3))
+
+    def value(row, parameters):
+        theta, rho, psi = parameters
+        w = ssvi_total_variance(np.log(strike / forward[row]), theta, rho, psi)
+        vol = np.sqrt(w / series.years[row, e])
+        return -sum(
+            float(black76_price(forward[row], strike, series.years[row, e], vol, sign=sign))
+            for sign in (1, -1)
+        )
+
+    x = series.parameters[:, e]
+    n = len(x)
+    own = np.array([value(row, x[row]) for row in range(n)])
+    # The old smile in the new market: theta decays with time, volatility at a moneyness stays.
+    shrink = series.years[1:, e] / series.years[:-1, e]
+    old = x[:-1] * np.stack([shrink, np.ones(n - 1), shrink], axis=1)
+    carried = np.concatenate([[np.nan], [value(row + 1, old[row]) for row in range(n - 1)]])
+    slope = np.empty((n, 3))
+    for j in range(3):
+        h = 1e-4 * np.maximum(np.abs(x[:, j]), 1e-3)
+        for row in range(n):
+            up, down = x[row].copy(), x[row].copy()
+            up[j] += h[row]
+            down[j] -= h[row]
+            slope[row, j] = (value(row, up) - value(row, down)) / (2 * h[row])
+    found = recalibration_noise(own, carried, own, slope, series.covariance[:, e])
+    print(f"\n{found}")
+    assert found.steps > 400
+    assert found.total == pytest.approx(own[-1] - own[0], abs=1e-6 * np.abs(own[0]))
+    assert found.absolute_recalibration > 0
+    assert 0 < found.share_by_reversal < found.share_of_variance < 1

@@ -99,6 +99,7 @@ def test_noise_of_refits_is_measured(rng):
     assert pure.reversed_share == pytest.approx(1.0, abs=0.08)
     assert pure.noise_std == pytest.approx(np.sqrt(2 * 13) * 0.1, rel=1e-6)
     assert pure.share_of_variance == pytest.approx(0.26 / (0.26 + 0.25), abs=0.05)
+    assert pure.share_by_reversal == pytest.approx(pure.share_of_variance, abs=0.08)
     moving = world(rng, noise=0.1, move=1.0)
     assert moving.noise_share == pytest.approx(0.26 / (0.26 + 13), rel=0.1)
     assert moving.reversed_share < 0.1

@@ -25,7 +25,12 @@ from commonmode.pricing.local_vol import (
     local_variance,
     local_vol_grid,
 )
-from commonmode.pricing.repair import ButterflyRepair, project_slices, repair_butterfly
+from commonmode.pricing.repair import (
+    ButterflyRepair,
+    project_slices,
+    repair_butterfly,
+    repair_call_prices,
+)
 from commonmode.pricing.sabr import hagan_lognormal_vol
 from commonmode.pricing.sabr_fit import SabrFit, fit_sabr
 from commonmode.pricing.sabr_model import SabrPerExpiry, SabrSurface
@@ -135,6 +140,7 @@ __all__ = [
     "project_slices",
     "recalibration_noise",
     "repair_butterfly",
+    "repair_call_prices",
     "ssvi_butterfly_free",
     "ssvi_derivatives",
     "ssvi_slice",

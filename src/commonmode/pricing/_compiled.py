@@ -29,7 +29,11 @@ def compiled(function: F) -> F:
     """The function compiled by numba on its first call for each set of argument types."""
     from numba import njit
 
-    dispatcher = njit(cache=True, error_model="numpy", fastmath=_MATH)(function)
+    try:
+        dispatcher = njit(cache=True, nogil=True, error_model="numpy", fastmath=_MATH)(function)
+    except RuntimeError:
+        # No folder that numba may write its cache to: compile anew in each process.
+        dispatcher = njit(nogil=True, error_model="numpy", fastmath=_MATH)(function)
     # numba's cache looks at the file of the function alone; it must see the files called into.
     file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if file is not None and hasattr(file, "_source_stamp"):

@@ -3,7 +3,8 @@
 Butterfly, one slice: Gatheral and Jacquier (2014), section 5.1. In jump-wings parameters the call
 wing c and the minimum variance are moved to ``c' = p + 2 psi`` and ``v' = 4 v p c' / (p + c')^2``,
 which makes the slice an SSVI one; of the points on the way back to the given slice the nearest
-free of arbitrage is kept. Surface: projection onto eSSVI, weighted least squares.
+free of arbitrage is kept. Surface: projection onto eSSVI, weighted least squares. Prices of one
+expiry: the nearest call prices that some risk-neutral density on the strikes can have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import nnls
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import DataError
@@ -20,9 +22,11 @@ from commonmode.pricing.arbitrage import Slice
 from commonmode.pricing.surface_fit import SurfaceFit, fit_surface
 from commonmode.pricing.svi import JumpWings, SviRaw, butterfly_report
 
-__all__ = ["ButterflyRepair", "project_slices", "repair_butterfly"]
+__all__ = ["ButterflyRepair", "project_slices", "repair_butterfly", "repair_call_prices"]
 
 _NODES = 81
+_BEYOND = (1.25, 1.6, 2.5, 5.0, 20.0)  # nodes after the last strike, in units of it
+_FIRM = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +133,52 @@ def project_slices(
     with np.errstate(all="ignore"):
         weight = np.where(w > 0, 1.0 / (4.0 * w * t), 0.0)
     return fit_surface(np.asarray(years, np.float64), k, w, weight, engine=engine)
+
+
+def repair_call_prices(
+    strike: FloatArray, call: FloatArray, forward: float, *, weight: FloatArray | None = None
+) -> Success[FloatArray] | Failure:
+    """Nearest undiscounted call prices of one expiry without butterfly or vertical arbitrage.
+
+    Parameters
+    ----------
+    strike : float64, shape (n,), ascending, > 0
+    call : float64, shape (n,)
+        Undiscounted, same currency as strikes.
+    forward : float
+        > 0.
+    weight : float64, shape (n,), optional
+        Of squared price errors.
+
+    Returns
+    -------
+    Success of float64, shape (n,), or Failure
+        Prices ``sum_j q_j max(y_j - K, 0)`` of a density q on the strikes, zero and nodes beyond
+        the last strike, by non-negative least squares; its mean is the forward. Other expiries
+        are not looked at.
+    """
+    x, c = np.asarray(strike, np.float64), np.asarray(call, np.float64)
+    importance = np.ones_like(x) if weight is None else np.asarray(weight, np.float64)
+    good = x.ndim == 1 and x.shape == c.shape == importance.shape and len(x) > 0 and forward > 0
+    if not (
+        good
+        and np.all(np.isfinite(x + c + importance))
+        and np.all(np.diff(x, prepend=0.0) > 0)
+        and np.all(importance >= 0)
+    ):
+        return Failure(
+            FailureReason.INVALID_INPUT,
+            f"no call prices: strikes of shape {x.shape}, prices of shape {c.shape}",
+            "give ascending positive strikes, finite prices, weights >= 0 and a positive forward",
+        )
+    top = max(float(x[-1]), forward)
+    node = np.unique(np.concatenate([[0.0, forward], x, top * np.array(_BEYOND)])) / forward
+    k, price = x / forward, c / forward
+    payoff = np.maximum(node[None, :] - k[:, None], 0.0)
+    root = np.sqrt(importance / max(float(importance.max()), np.finfo(np.float64).tiny))
+    # Mass one and mean one as rows that outweigh the prices; what is left of them is taken out.
+    system = np.vstack([root[:, None] * payoff, _FIRM * np.ones_like(node), _FIRM * node])
+    mass, _ = nnls(system, np.concatenate([root * price, [_FIRM, _FIRM]]))
+    mass = mass / np.sum(mass)
+    mean = float(mass @ node)
+    return Success(np.maximum(node[None, :] / mean - k[:, None], 0.0) @ mass * forward)

@@ -19,6 +19,7 @@ from commonmode.pricing import (
     check_ssvi,
     project_slices,
     repair_butterfly,
+    repair_call_prices,
     ssvi_slice,
     svi_slice,
 )
@@ -160,3 +161,31 @@ def test_projection_of_crossing_slices_is_free_and_near():
     clean = [ssvi_slice(0.04, -0.3, 0.2), ssvi_slice(0.09, -0.3, 0.3)]
     near = project_slices(YEARS[:2], clean, quoted[:2]).value
     np.testing.assert_allclose(near.slices.theta, [0.04, 0.09], rtol=1e-3)
+
+
+def test_prices_are_moved_no_more_than_needed():
+    clean = call_grid()[1]
+    np.testing.assert_allclose(repair_call_prices(STRIKES, clean, 100.0).value, clean, atol=1e-5)
+    broken = clean + 0.3 * np.random.default_rng(4).standard_normal(len(clean))
+    fixed = repair_call_prices(STRIKES, broken, 100.0).value
+    forward = np.array([100.0])
+    assert not check_price_grid(STRIKES, broken[None], forward).free
+    assert check_price_grid(STRIKES, fixed[None], forward).free
+    assert np.sum((fixed - broken) ** 2) <= np.sum((clean - broken) ** 2) * (1 + 1e-6)
+    heavy = np.where(np.arange(len(clean)) == 20, 1e6, 1.0)
+    lifted = np.where(np.arange(len(clean)) == 20, clean - 0.05, clean)
+    held = repair_call_prices(STRIKES, lifted, 100.0, weight=heavy).value
+    assert held[20] == pytest.approx(lifted[20], abs=1e-3)
+    assert check_price_grid(STRIKES, held[None], forward).free
+
+
+def test_nonsense_is_not_repaired():
+    for strike, call, forward in (
+        (STRIKES[::-1], call_grid()[0], 100.0),
+        (STRIKES, call_grid()[0][:5], 100.0),
+        (STRIKES, np.full(41, np.nan), 100.0),
+        (STRIKES, call_grid()[0], -1.0),
+    ):
+        result = repair_call_prices(strike, call, forward)
+        assert isinstance(result, Failure)
+        assert result.reason is FailureReason.INVALID_INPUT

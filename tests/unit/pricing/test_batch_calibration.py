@@ -211,3 +211,21 @@ def test_wrong_shapes_and_engines_are_errors(quotes):
         fit_svi_batch(k, w, weight, start=np.zeros((6, 3)))
     with pytest.raises(ConfigurationError, match="fortran"):
         fit_svi_batch(k, w, weight, engine="fortran")
+
+
+def test_without_numba_the_numpy_path_is_taken(quotes, monkeypatch):
+    monkeypatch.setattr("commonmode.pricing._compiled.find_spec", lambda name: None)
+    found, plain = (fit_svi_batch(*svi_input(quotes), engine=e) for e in ("auto", "numpy"))
+    np.testing.assert_array_equal(found.parameters, plain.parameters)
+    with pytest.raises(ConfigurationError, match="not installed"):
+        fit_svi_batch(*svi_input(quotes), engine="numba")
+
+
+def test_the_cache_of_machine_code_sees_every_source():
+    """A change in a file that a kernel calls into makes its cached machine code stale."""
+    from commonmode.pricing._compiled import _sources_stamp
+    from commonmode.pricing._surface_kernels import joint_fit
+    from commonmode.pricing._svi_kernels import svi_rows
+
+    for kernel in (joint_fit, svi_rows):
+        assert kernel._cache._cache_file._source_stamp == _sources_stamp()

@@ -227,6 +227,15 @@ def test_heston_surface_recovers_a_heston_chain(make_chain):
     np.testing.assert_allclose(later, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("model", [HestonModel, KouModel], ids=["heston", "kou"])
+def test_padding_of_shorter_expiries_counts_for_nothing(model, make_chain):
+    chain = make_chain()
+    thin = (chain.expiry_ms == chain.expiry_ms[-1]) & (np.arange(len(chain)) % 4 < 2)
+    fitted = model(id="m").calibrate(chain.select(~thin)).value
+    assert len(set(fitted.slices.count.tolist())) == 2
+    assert np.all(fitted.rmse < 0.02)  # of an SVI smile, which neither law makes
+
+
 def test_the_card_says_what_is_fitted_together():
     def calibration(model):
         uses = model.card.components

@@ -98,6 +98,7 @@ def _fitted_vol(slices: ChainSlices, fit: CfFit) -> FloatArray:
         near = slices.vol + fit.residual / np.sqrt(slices.weight * fit.outlier_weight)
         faint = np.isfinite(near) & (unit < _FAINT * np.sqrt(t))
         vol = np.where(faint, np.maximum(near, _LEAST_VOL), total / np.sqrt(t))
+    vol = np.where(slices.weight > 0, vol, slices.vol)  # padding counts for nothing
     return np.where(vol > 0, vol, np.nan)
 
 

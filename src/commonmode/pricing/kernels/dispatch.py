@@ -1,6 +1,6 @@
 """The front of the kernels: blocked numpy for a small one-shot job, compiled code for the rest.
 
-numba costs .7 to 2 s before its first result (import, load of the cached machine code; more the
+numba costs .7 to 1.5 s before its first result (import, load of the cached machine code; more the
 very first time, when it compiles), and then 15 ns per option instead of several hundred. The
 sizes in :data:`BREAK_EVEN` are where both take equally long, measured on two AVX-512 cores by
 ``python benchmarks/break_even.py``; a kernel that has been used already is always used again.
@@ -38,7 +38,7 @@ __all__ = ["BREAK_EVEN", "Engine", "black76", "black76_blocks", "implied_vol", "
 Engine = Literal["auto", "numba", "numpy"]
 
 BREAK_EVEN: Final = MappingProxyType(
-    {"price": 4_000_000, "greeks": 3_000_000, "implied_vol": 400_000}
+    {"price": 6_000_000, "greeks": 3_500_000, "implied_vol": 400_000}
 )
 """Rows from which compiled code pays although its start-up has not been paid yet."""
 
@@ -296,8 +296,8 @@ def implied_vol(
     -------
     float64, shape (n,)
         NaN where the price is outside the no-arbitrage bounds. 1.7e-14 relative or better where
-        the price determines it so well. Rows that the compiled loop does not settle (total
-        volatility above 6, prices below 1e-290) are solved by the twin.
+        the price determines it so well. Rows that the compiled loop does not settle (prices
+        below 1e-290 of the forward, extreme inputs) are solved by the twin.
     """
     n, columns = as_columns(
         price=price, forward=forward, strike=strike, years=years, sign=sign, rate=rate

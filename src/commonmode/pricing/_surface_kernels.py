@@ -13,9 +13,9 @@ from commonmode.pricing import _surface_maps
 from commonmode.pricing._compiled import compiled
 from commonmode.pricing._dense_kernels import cholesky, clear, copy_to, substitute
 
-__all__ = ["compiled_essvi_map", "joint_fit", "slice_starts"]
+__all__ = ["joint_fit", "slice_starts"]
 
-compiled_essvi_map = compiled(_surface_maps.essvi_map)
+_essvi_map = compiled(_surface_maps.essvi_map)
 _power_map = compiled(_surface_maps.ssvi_power_map)
 _heston_map = compiled(_surface_maps.ssvi_heston_map)
 _EXACT = 1e-26
@@ -78,7 +78,7 @@ def joint_sums(
 ) -> float:
     """Cost, gradient and (lower) normal matrix in the free parameters."""
     if kind == 0:
-        compiled_essvi_map(u, theta, rho, psi, d)
+        _essvi_map(u, theta, rho, psi, d)
     elif kind == 1:
         _power_map(u, theta, rho, psi, d)
     else:

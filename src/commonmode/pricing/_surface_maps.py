@@ -15,13 +15,37 @@ import numpy as np
 
 from commonmode.core.arrays import FloatArray
 
-__all__ = ["essvi_map", "ssvi_heston_map", "ssvi_power_map"]
+__all__ = [
+    "butterfly_bound",
+    "essvi_map",
+    "soft_maximum",
+    "soft_minimum",
+    "ssvi_heston_map",
+    "ssvi_power_map",
+]
 
 # Smoothing: a soft maximum of two equal p lies EPS_P/2 above them, a soft minimum EPS_F/2 below,
 # relative; |rho| is sqrt(rho^2 + EPS_RHO^2).
 _EPS_P = 0.01
 _EPS_F = 0.05
 _EPS_RHO = 0.02
+
+
+def soft_maximum(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Smooth function just above the larger of two positive values, as used for p."""
+    return np.asarray(0.5 * (x + y + np.sqrt((x - y) ** 2 + _EPS_P**2 * x * y)))
+
+
+def soft_minimum(x: float, y: float) -> float:
+    """Smooth function just below the smaller of two positive values, as used for the bounds."""
+    return float(0.5 * (x + y - np.sqrt((x - y) ** 2 + _EPS_F**2 * x * y)))
+
+
+def butterfly_bound(theta: FloatArray, rho: FloatArray) -> FloatArray:
+    """Largest psi admitted without butterfly arbitrage (GJ 2014, theorem 4.2), smoothed."""
+    lean = 1.0 + np.sqrt(rho**2 + _EPS_RHO**2)
+    x, y = 4.0 / lean, 2.0 * np.sqrt(theta / lean)
+    return np.asarray(0.5 * (x + y - np.sqrt((x - y) ** 2 + _EPS_F**2 * x * y)))
 
 
 def essvi_map(

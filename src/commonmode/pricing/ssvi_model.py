@@ -154,6 +154,8 @@ class _Joint:
     huber : float
         0: least squares; else errors beyond this many robust deviations count linearly.
     engine : {"auto", "numba", "numpy"}
+        numpy takes a few milliseconds per surface and starts at once; numba takes less than one,
+        after a second to load (several to compile, once): for hundreds of surfaces.
     venue, owner, purpose : str
         For the card.
     """
@@ -163,7 +165,7 @@ class _Joint:
     weighting: Weighting = "vega"
     min_quotes: int = 5
     huber: float = 0.0
-    engine: Engine = "auto"
+    engine: Engine = "numpy"
     venue: str = "deribit"
     owner: str = ""
     purpose: str = ""
@@ -248,6 +250,8 @@ class EssviJoint(_Joint):
     huber : float
         0: least squares; else errors beyond this many robust deviations count linearly.
     engine : {"auto", "numba", "numpy"}
+        numpy takes a few milliseconds per surface and starts at once; numba takes less than one,
+        after a second to load (several to compile, once): for hundreds of surfaces.
     venue, owner, purpose : str
         For the card.
     """

@@ -17,7 +17,14 @@ from commonmode.core.arrays import BoolArray, FloatArray, frozen
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.pricing._compiled import Engine, use_numba
-from commonmode.pricing._surface_maps import essvi_map, ssvi_heston_map, ssvi_power_map
+from commonmode.pricing._surface_maps import (
+    butterfly_bound,
+    essvi_map,
+    soft_maximum,
+    soft_minimum,
+    ssvi_heston_map,
+    ssvi_power_map,
+)
 from commonmode.pricing.batch import huber_factor
 from commonmode.pricing.ssvi import SsviSlices, ssvi_derivatives
 
@@ -90,9 +97,7 @@ def _first_guess(k: FloatArray, w: FloatArray, om: FloatArray) -> FloatArray:
     return np.stack([theta, rho, np.clip(psi, 0.02 * top, 0.95 * top)], axis=1)
 
 
-def _project(
-    kind: int, slices: FloatArray, lower: FloatArray, upper: FloatArray, essvi: SurfaceMap
-) -> FloatArray:
+def _project(kind: int, slices: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
     """Free parameters near the given slices, inside the box, shape (P,)."""
     n = len(slices)
     theta, rho, psi = slices.T
@@ -112,22 +117,25 @@ def _project(
             # psi tends to 1/lam for large theta, to theta/2 for small.
             head = [lean, 4.0 / (1.0 + abs(lean)) / float(np.mean(psi))]
         return np.asarray(np.clip(np.concatenate([head, rise]), lower, upper))
-    u = np.concatenate([np.clip(rho, -_MAX_RHO, _MAX_RHO), theta, np.full(n, 0.5)])
-    t, r, s = np.empty(n), np.empty(n), np.empty(n)
-    d = np.empty((n, 3, 3 * n))
+    r = np.clip(rho, -_MAX_RHO, _MAX_RHO)
+    p = np.ones(n)
+    p[1:] = soft_maximum((1.0 + r[:-1]) / (1.0 + r[1:]), (1.0 - r[:-1]) / (1.0 - r[1:]))
+    t, rise = theta.copy(), theta.copy()
     for i in range(1, n):
-        x, y = u[i - 1], u[i]
-        p = max((1.0 + x) / (1.0 + y), (1.0 - x) / (1.0 - y)) * 1.005
-        before = u[n + i - 1] if i == 1 else t[i - 1]
-        t[i - 1] = before
-        u[n + i] = max(theta[i] - p * before, 0.02 * theta[i])
-        t[i] = p * before + u[n + i]
-    # Slices are filled forward: raising c_i changes psi_i linearly and later ones only.
+        rise[i] = max(theta[i] - p[i] * t[i - 1], 0.02 * theta[i])
+        t[i] = p[i] * t[i - 1] + rise[i]
+    bound = butterfly_bound(t, r)
+    for i in range(n - 2, -1, -1):
+        bound[i] = soft_minimum(bound[i], bound[i + 1] / p[i + 1])
+    # Shares of the admissible interval, forward: psi_i bounds psi_(i + 1).
+    share, low, width, before = np.empty(n), 0.0, float(bound[0]), 0.0
     for i in range(n):
-        u[2 * n + i] = 0.0
-        essvi(u, t, r, s, d)
-        width = d[i, 2, 2 * n + i]
-        u[2 * n + i] = np.clip((psi[i] - s[i]) / width, 0.05, 0.95) if width > 0 else 0.5
+        if i:
+            low = before * p[i]
+            width = soft_minimum(before * rise[i] / t[i - 1], bound[i] - low)
+        share[i] = min(max((psi[i] - low) / width, 0.05), 0.95) if width > 0 else 0.5
+        before = low + share[i] * width
+    u = np.concatenate([r, rise, share])
     return np.asarray(np.clip(u, lower, upper))
 
 
@@ -293,13 +301,11 @@ def fit_surface(
         u = np.clip(start, lower, upper)
     else:
         guess = _first_guess(x, w, base)
-        to_slices: SurfaceMap = essvi_map
         if fast:
-            from commonmode.pricing._surface_kernels import compiled_essvi_map, slice_starts
+            from commonmode.pricing._surface_kernels import slice_starts
 
             slice_starts(x, w, base, guess, 0.95, 30, 1e-4)
-            to_slices = compiled_essvi_map
-        u = _project(kind, guess, lower, upper, to_slices)
+        u = _project(kind, guess, lower, upper)
     factor = np.where(good, 1.0, 0.0)
     used = 0
     side = np.zeros(x.shape, np.int64)

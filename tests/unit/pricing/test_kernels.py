@@ -147,6 +147,22 @@ def test_polars_columns_are_taken_without_a_copy(book):
     assert got.values.tobytes() == black76(**book, engine="numba").values.tobytes()
 
 
+def test_columns_of_any_layout_are_taken(book):
+    exact = black76(**book, engine="numba").values
+    frozen = {name: column.copy() for name, column in book.items()}
+    for column in frozen.values():
+        column.flags.writeable = False
+    table = np.array(list(book.values())).T  # a column is then strided
+    strided = dict(zip(book, table.T, strict=True))
+    raw = {name: bytearray(b"x" + column.tobytes()) for name, column in book.items()}
+    shifted = {name: np.frombuffer(data, np.float64, offset=1) for name, data in raw.items()}
+    assert not shifted["vol"].flags.aligned
+    for columns in (frozen, strided, shifted):
+        assert black76(**columns, engine="numba").values.tobytes() == exact.tobytes()
+    single = {name: column[:8].astype(np.float32) for name, column in book.items()}
+    np.testing.assert_allclose(black76(**single, engine="numba")["price"], exact[0, :8], rtol=1e-3)
+
+
 def test_columns_that_do_not_fit_are_named():
     with pytest.raises(DataError, match=r"forward 2, .*strike 3|strike 3"):
         black76([1.0, 2.0], [1.0, 2.0, 3.0], 1.0, 0.5)

@@ -109,10 +109,11 @@ def named_sets(names: Sequence[str], fields: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _as_column(value: Any) -> FloatArray:
-    """Float64, contiguous; a view where the value is already that."""
+    """Float64, contiguous and aligned; a view where the value is already that."""
     if hasattr(value, "to_numpy") and hasattr(value, "null_count"):  # a polars Series
         value = value.to_numpy()
-    return np.ascontiguousarray(value, dtype=np.float64)
+    column = np.ascontiguousarray(value, dtype=np.float64)
+    return column if column.flags.aligned else column.copy()
 
 
 def as_columns(**values: Any) -> tuple[int, list[FloatArray]]:
@@ -167,7 +168,7 @@ def output(out: FloatArray | None, rows: int, n: int) -> FloatArray:
     if out is None:
         return np.empty((rows, n))
     good = out.shape == (rows, n) and out.dtype == np.float64
-    if not (good and out.flags.c_contiguous and out.flags.writeable):
+    if not (good and out.flags.carray):
         raise DataError(
             f"out must be a writable contiguous float64 array of shape {(rows, n)}",
             remedy=f"numpy.empty({(rows, n)})",

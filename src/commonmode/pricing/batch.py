@@ -209,7 +209,7 @@ def fit_svi_batch(
     side: IntArray | None = None,
     start: FloatArray | None = None,
     huber: float = 0.0,
-    max_iterations: int = 60,
+    max_iterations: int = 250,
     tolerance: float = 1e-10,
     engine: Engine = "auto",
     rescue: bool = True,

@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, FailureReason
+from commonmode.pricing import SviRaw
 from commonmode.pricing._normalised import normal_density
 from commonmode.pricing.fourier import (
     Bates,
@@ -31,6 +32,12 @@ from commonmode.register.cards import Layer
 DAYS = np.array([7, 14, 21, 30, 45, 60, 90, 120, 150, 180, 270, 365])
 YEARS = DAYS / 365.0
 HESTON = Heston(0.3, 3.0, 0.5, 1.5, -0.3)
+
+
+def svi_smile(k, years):
+    """A skewed smile that is none of the laws'."""
+    unit = SviRaw(a=0.12, b=0.11, rho=-0.25, m=0.05, sigma=0.6)
+    return np.sqrt(unit.total_variance(k / np.sqrt(years)))
 
 
 def surface(law, years=YEARS, strikes=40):
@@ -225,6 +232,20 @@ def test_heston_surface_recovers_a_heston_chain(make_chain):
     later = fitted.implied_vol(chain.strike, chain.years * 0.9, chain.forward, chain.expiry_ms)
     expected = smile(chain.log_moneyness, chain.years * 0.9)
     np.testing.assert_allclose(later, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("model", [HestonModel, MertonModel], ids=["heston", "merton"])
+def test_recalibration_starts_at_the_previous_surface(model, make_chain):
+    first = model(id="m").calibrate(make_chain()).value
+    later = make_chain(lambda k, years: svi_smile(k, years) + 0.004 + 0.01 * k, days=DAYS[:4])
+    cold = model(id="m").calibrate(later).value
+    if model is MertonModel:  # other expiries: from its own start
+        again = model(id="m").recalibrate(later, first).value
+        np.testing.assert_array_equal(again.fit.parameters, cold.fit.parameters)
+        first = cold
+    warm = model(id="m").recalibrate(later, first).value
+    assert warm.fit.evaluations.sum() < cold.fit.evaluations.sum()
+    assert np.all(warm.rmse <= cold.rmse * 1.05 + 1e-4)
 
 
 @pytest.mark.parametrize("model", [HestonModel, KouModel], ids=["heston", "kou"])

@@ -159,21 +159,27 @@ def widened(book: PutBook, model: CharacteristicModel, at_money_vol: FloatArray)
     )
     spread = at_money_vol * np.sqrt(book.years[:, 0])
     allowed = _PRICE_ERROR * np.sqrt(book.years[:, 0])
-    short_left = np.abs(at_left) * spread > 10.0 * allowed
-    short_right = (np.abs(at_right) * spread > 10.0 * allowed) | (np.abs(forward - 1) > allowed)
     terms = book.frequency.shape[1]
-    tail = np.abs(phi[:, -1]) / np.maximum(book.frequency[:, -1].real, 1.0)
-    coarse = bool(np.any(tail > allowed)) and terms < _MAX_TERMS
+    size = np.abs(phi[:, -1])
+    # The density is told by the series only where that has died out.
+    clear = size < 1e-3
+    short_left = clear & (np.abs(at_left) * spread > 10.0 * allowed)
+    short_right = clear & (np.abs(at_right) * spread > 10.0 * allowed)
+    short_right |= np.abs(forward - 1) > allowed
+    tail = size / np.maximum(book.frequency[:, -1].real, 1.0)
+    excess = float(np.max(tail / allowed))
+    coarse = excess > 1.0 and terms < _MAX_TERMS
     far = _MAX_REACH * spread
     short_left &= -book.left < far
     short_right &= book.right < far
-    if not (coarse or short_left.any() or short_right.any()):
-        return None
+    if terms == _MAX_TERMS or not (coarse or short_left.any() or short_right.any()):
+        return None  # at most terms a wider interval would be a coarser one
     left = np.where(short_left, 1.7 * book.left, book.left)
     right = np.where(short_right, 1.7 * book.right, book.right)
     # Keep the highest frequency where the interval grows.
     growth = float(np.max((right - left) / (book.right - book.left)))
-    more = int(np.ceil(terms * growth * (1.8 if coarse else 1.0) / 32.0)) * 32
+    finer = (3.0 if excess > 10.0 else 1.8) if coarse else 1.0
+    more = int(np.ceil(terms * growth * finer / 32.0)) * 32
     return PutBook.of(
         book.k,
         book.years[:, 0],

@@ -97,7 +97,7 @@ def fit_cf(
         Log-moneyness, quoted volatility, weights of squared volatility errors (0: padding).
     years : float64, shape (E,)
     scope : {"chain", "expiry"}
-    start : float64, shape (p,) or (S, p), optional
+    start : float64, shape (p,) or (G, p), optional
         Where to start, e.g. the last fit; otherwise from the volatilities at the money.
     outlier : float
         Residuals beyond this many robust standard deviations lose weight (Huber); inf: none do.
@@ -123,7 +123,7 @@ def fit_cf(
     target, scale = _targets(k, years, vol, weight)
     at_money = _at_money(k, vol, quoted)
     if start is not None:
-        x = np.repeat(np.atleast_2d(start)[:, None, :], groups, axis=1)
+        x = np.broadcast_to(start, (1, groups, len(space.names)))
     elif scope == "chain":
         x = space.starts(years, at_money)[:, None, :]
     else:

@@ -171,6 +171,17 @@ class _CfModel:
 
     def calibrate(self, chain: OptionChain) -> Success[CfSurface] | Failure:
         """Fit; an expiry that cannot be used or fitted is kept as a failure of the surface."""
+        return self._fit(chain, None)
+
+    def recalibrate(self, chain: OptionChain, previous: CfSurface) -> Success[CfSurface] | Failure:
+        """Fit from the parameters of ``previous``, e.g. of the last snapshot.
+
+        From the model's own start where the previous parameters lie on a bound, or where an expiry
+        is new to a model with one law for each.
+        """
+        return self._fit(chain, previous)
+
+    def _fit(self, chain: OptionChain, previous: CfSurface | None) -> Success[CfSurface] | Failure:
         selected = chain_slices(
             chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
         )
@@ -186,6 +197,7 @@ class _CfModel:
             s.weight,
             scope=self.scope,
             outlier=self.outlier,
+            start=None if previous is None else self._start(previous, s.expiry_ms),
         )
         if isinstance(made, Failure):
             return Failure(made.reason, f"{what}: {made.message}", made.remedy)
@@ -195,6 +207,15 @@ class _CfModel:
         spread = {name: np.broadcast_to(c, s.years.shape).copy() for name, c in columns.items()}
         table = slice_table(s, spread, _fitted_vol(s, fit), what=what)
         return table if isinstance(table, Failure) else Success(CfSurface(table, fit))
+
+    def _start(self, previous: CfSurface, expiry_ms: IntArray) -> FloatArray | None:
+        if previous.fit.kind != self.kind or previous.fit.at_bound.any():
+            return None
+        columns = [previous.slices.parameters[name] for name in SPACES[self.kind].names]
+        if self.scope == "chain":
+            return np.array([column[0] for column in columns])
+        row, found = previous.slices.locate(expiry_ms)
+        return np.stack([column[row] for column in columns], axis=1) if found.all() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

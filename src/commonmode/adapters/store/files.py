@@ -63,8 +63,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, compact: bool = False) -> None:
     """Write JSON atomically: sorted keys, full float precision, no NaN (use None).
+
+    Parameters
+    ----------
+    path : Path
+    value : JSON value
+    compact : bool
+        One line per top-level entry instead of an indented text.
 
     Raises
     ------
@@ -72,7 +79,21 @@ def write_json(path: Path, value: Any) -> None:
         If ``value`` holds something that JSON cannot carry.
     """
     try:
-        text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+        if compact:
+            lines = [
+                f"{json.dumps(key)}:"
+                + json.dumps(
+                    value[key],
+                    sort_keys=True,
+                    separators=(",", ":"),
+                    ensure_ascii=False,
+                    allow_nan=False,
+                )
+                for key in sorted(value)
+            ]
+            text = "{\n" + ",\n".join(lines) + "\n}"
+        else:
+            text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{path.name}: {error}", remedy="write plain numbers, texts, lists; None for NaN"

@@ -124,6 +124,7 @@ def write_evidence(
             "population": population,
             "greeks": greeks,
         },
+        compact=True,
     )
     write_manifest(folder, files, folder / MANIFEST)
 

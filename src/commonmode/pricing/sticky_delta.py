@@ -6,25 +6,19 @@ function of z alone up to the small term ``vol sqrt(T) / 2``: a smile fixed in z
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.errors import ConfigurationError
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.market.chain import OptionChain
-from commonmode.pricing.fitted import (
-    SliceSurface,
-    slice_table,
-    surface_card,
-    surface_requirements,
-)
-from commonmode.pricing.slices import QuoteSource, chain_slices, check_quote_options
-from commonmode.pricing.smoothing import SmoothCurves, curve_parameters, smooth_curves
+from commonmode.pricing.fitted import SliceSurface
+from commonmode.pricing.slices import ChainSlices
+from commonmode.pricing.smoothing import SmoothCurves
+from commonmode.pricing.sticky import SmoothedSmile
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = ["StickyDelta", "StickyDeltaSurface"]
 
@@ -55,71 +49,26 @@ class StickyDeltaSurface(SliceSurface):
         return np.where(found & ~np.isnan(at), vol, np.nan)
 
 
+def _moneyness_axis(s: ChainSlices) -> tuple[FloatArray, Callable[[float], FloatArray]]:
+    nodes = s.log_moneyness / np.sqrt(s.years)[:, None]
+    return nodes, lambda z: np.asarray(z * s.at_money_vol[:, None])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StickyDelta:
+class StickyDelta(SmoothedSmile):
     """Each expiry smoothed in moneyness (Derman 1999, "Regimes of volatility": sticky delta).
 
-    Parameters
-    ----------
-    id : ModelId
-    quotes : {"mark", "mid"}
-    bandwidth : float
-        Kernel width in units of the distance to the nearer quoted strike, > 0.
-    min_quotes : int
-        Strikes that a slice needs; at least three.
-    venue, owner, purpose : str
-        For the card.
+    Parameters are those of :class:`~commonmode.pricing.sticky.SmoothedSmile`.
     """
-
-    id: ModelId
-    quotes: QuoteSource = "mark"
-    bandwidth: float = 1.0
-    min_quotes: int = 5
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        check_quote_options(self.quotes, "vega", self.min_quotes, least=3)
-        if not self.bandwidth > 0:
-            raise ConfigurationError(
-                f"bandwidth={self.bandwidth} of {self.id} is not positive",
-                remedy="1 smooths over about five strikes; smaller follows the quotes closer",
-            )
 
     @property
     def card(self) -> Card:
         """What it is made of."""
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
-            assumption=("sticky moneyness",),
-            technique=("local-linear smoothing",),
-            calibration=(f"kernel bandwidth {self.bandwidth:g}", "each expiry on its own"),
-            code=("commonmode.pricing.smoothing",),
-        )
-
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, "vega")
+        return self._card("sticky moneyness")
 
     def calibrate(self, chain: OptionChain) -> Success[StickyDeltaSurface] | Failure:
         """Smooth every expiry; one that fails is kept as a failure of the fitted object."""
-        selected = chain_slices(chain, quotes=self.quotes, min_quotes=self.min_quotes)
-        if isinstance(selected, Failure):
-            return selected
-        s = selected.value
-        atm = s.at_money_vol
-        nodes = s.log_moneyness / np.sqrt(s.years)[:, None]
-        curves = smooth_curves(nodes, s.vol, s.count, bandwidth=self.bandwidth)
-        parameters = curve_parameters(curves, atm, lambda z: z * atm[:, None])
-        what = f"sticky delta of {chain.underlying}"
-        table = slice_table(s, parameters, curves.value, what=what)
-        if isinstance(table, Failure):
-            return table
-        return Success(StickyDeltaSurface(table, curves.rows(s.expiry_ms, table.expiry_ms)))
+        smoothed = self._smooth(chain, _moneyness_axis, "sticky delta")
+        if isinstance(smoothed, Failure):
+            return smoothed
+        return Success(StickyDeltaSurface(*smoothed.value))

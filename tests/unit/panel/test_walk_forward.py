@@ -20,31 +20,7 @@ from commonmode.panel.risk import RiskPanelSpec, build_risk_panel, build_risk_pa
 from commonmode.panel.walk_forward import BLOCK_BARS, ForecastTask, walk_forward
 from commonmode.register.cards import Card
 from commonmode.register.model import Requirements, RiskForecast
-
-STEP = 3_600_000
-
-
-def make_history(n: int, seed: int, name: str = "BTC-USDT") -> History:
-    """Bars with volatility clustering and an hour-of-day cycle; high and low enclose the path."""
-    rng = np.random.default_rng(seed)
-    log_vol = np.zeros(n)
-    for row in range(1, n):
-        log_vol[row] = 0.97 * log_vol[row - 1] + 0.1 * rng.standard_normal()
-    cycle = 0.2 * np.sin(2 * np.pi * np.arange(n) / 24)
-    minutes = 0.005 / 4 * np.exp(log_vol + cycle)[:, None] * rng.standard_t(6, (n, 16))
-    path = np.cumsum(minutes.ravel()).reshape(n, 16)
-    close = path[:, -1]
-    opened = np.concatenate(([0.0], close[:-1]))
-    columns = {
-        "open": opened,
-        "high": np.maximum(path.max(axis=1), opened),
-        "low": np.minimum(path.min(axis=1), opened),
-        "close": close,
-    }
-    times = 1_600_560_000_000 + STEP * np.arange(1, n + 1, dtype=np.int64)
-    prices = {key: 20_000.0 * np.exp(values) for key, values in columns.items()}
-    return History(InstrumentId(name), STEP, times, prices)
-
+from simulated_bars import STEP, make_history
 
 FIRST = 800
 N = FIRST + BLOCK_BARS + 100

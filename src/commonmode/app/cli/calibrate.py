@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commonmode.app.cli.common import errors_as_messages
+from commonmode.app.cli.common import echo_json, errors_as_messages
 
 __all__ = ["calibrate"]
 
@@ -48,7 +47,7 @@ def calibrate(
             study, at=at, underlying=underlying, models=[m for m in models.split(",") if m]
         )
         if json_:
-            typer.echo(json.dumps(results, indent=2, allow_nan=False))
+            echo_json(results)
         else:
             from rich.console import Console
 
@@ -75,7 +74,7 @@ def _along(study: Path, book: str | None, json_: bool) -> None:
         with progress_bars(json_) as progress:
             results = study_stability(study, book=book, progress=progress)
         if json_:
-            typer.echo(json.dumps(results, indent=2, allow_nan=False))
+            echo_json(results)
             return
         from rich.console import Console
 

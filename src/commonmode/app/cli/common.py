@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,12 @@ from typing import Any
 
 import typer
 
-__all__ = ["errors_as_messages", "progress_bars", "workers_executor"]
+__all__ = ["echo_json", "errors_as_messages", "progress_bars", "workers_executor"]
+
+
+def echo_json(value: Any, *, sort: bool = False) -> None:
+    """Print ``value`` as indented JSON; NaN is a bug, not a number."""
+    typer.echo(json.dumps(value, sort_keys=sort, indent=2, allow_nan=False))
 
 
 @contextmanager

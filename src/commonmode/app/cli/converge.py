@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commonmode.app.cli.common import errors_as_messages
+from commonmode.app.cli.common import echo_json, errors_as_messages
 
 __all__ = ["converge"]
 
@@ -46,7 +45,7 @@ def converge(
 
             write_outputs(results, out)
         if json_:
-            typer.echo(json.dumps(results, sort_keys=True, indent=2, allow_nan=False))
+            echo_json(results, sort=True)
         else:
             from rich.console import Console
 

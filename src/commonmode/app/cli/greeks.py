@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commonmode.app.cli.common import errors_as_messages
+from commonmode.app.cli.common import echo_json, errors_as_messages
 
 __all__ = ["greeks"]
 
@@ -30,7 +29,7 @@ def greeks(
 
         table = study_greeks(study, at=at, book=book, by=tuple(by.split(",")))
         if json_:
-            typer.echo(json.dumps(table, indent=2, allow_nan=False))
+            echo_json(table)
             return
         from rich.console import Console
 

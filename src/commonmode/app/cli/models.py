@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commonmode.app.cli.common import errors_as_messages
+from commonmode.app.cli.common import echo_json, errors_as_messages
 
 __all__ = ["models"]
 
@@ -37,7 +36,7 @@ def _types(json_: bool) -> None:
             "types": [{"type": t, "from": found.sources[t]} for t in sorted(found.constructors)],
             "broken": {name: failure_to_json(f) for name, f in found.failures.items()},
         }
-        typer.echo(json.dumps(value, indent=2))
+        echo_json(value)
         return
     from rich.console import Console
     from rich.table import Table
@@ -60,7 +59,7 @@ def _of_study(study: Path, json_: bool) -> None:
     file = find_study(study)
     built = build_models(load_study(file).models, file.parent)
     if json_:
-        typer.echo(json.dumps([card_to_json(card) for card in built.cards], indent=2))
+        echo_json([card_to_json(card) for card in built.cards])
         return
     from rich.console import Console
     from rich.table import Table

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from commonmode.app.cli.common import errors_as_messages, progress_bars, workers_executor
+from commonmode.app.cli.common import echo_json, errors_as_messages, progress_bars, workers_executor
 
 __all__ = ["run", "write_outputs", "write_page"]
 
@@ -49,7 +50,7 @@ def run(
         folder = out if out is not None else Path("out") / str(results["study"]["name"])
         report = write_outputs(results, folder)
         if json_:
-            typer.echo(json.dumps(results, sort_keys=True, indent=2, allow_nan=False))
+            echo_json(results, sort=True)
         elif not quiet:
             from rich.console import Console
 
@@ -62,25 +63,33 @@ def run(
 
 def write_outputs(results: dict[str, object], folder: Path) -> Path:
     """Write results.json and report.html into ``folder``; returns the report's path."""
+    from commonmode.adapters.store.files import write_json
     from commonmode.app.report import render_html
 
     page = render_html(results)
-    text = json.dumps(results, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    write_page(folder, "results.json", text + "\n")
+    with _writing(folder):
+        write_json(folder / "results.json", results)
     return write_page(folder, "report.html", page)
 
 
 def write_page(folder: Path, name: str, text: str) -> Path:
     """Write ``text`` to a file of that name in ``folder``, made if need be; returns its path."""
     from commonmode.adapters.store.files import atomic_path
+
+    with _writing(folder), atomic_path(folder / name) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make ``folder``; what the system refuses is said with the remedy."""
     from commonmode.core.errors import ConfigurationError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
         raise ConfigurationError(
             f"cannot write to {folder}: {error.strerror}", remedy="choose another folder with --out"
         ) from error
-    return folder / name

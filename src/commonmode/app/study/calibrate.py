@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from commonmode.app.study.market import open_feed
+from commonmode.app.study.market import open_feed, snapshot_at
 from commonmode.app.study.models import build_models
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.app.study.schema import StudyFile, find_study, load_study
 from commonmode.core.arrays import BoolArray, FloatArray
-from commonmode.core.errors import ConfigurationError, DataError
+from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, Success
 from commonmode.exposure.surfaces import calibrate_surface
 from commonmode.market.chain import OptionChain
-from commonmode.market.clock import utc_iso, utc_ms
+from commonmode.market.clock import utc_iso
 from commonmode.market.feed import Feed
 from commonmode.market.snapshot import Snapshot
 from commonmode.pricing.density import durrleman_on_grid
@@ -103,12 +103,7 @@ def _snapshot(study: StudyFile, feed: Feed, at: str | None, coin: str) -> Snapsh
         raise ConfigurationError(
             f"study {study.study.name} names no snapshot", remedy="say which one with --at"
         )
-    for snapshot in feed.snapshots(np.array([utc_ms(when)]), (coin,)):
-        return snapshot
-    raise DataError(
-        f"there is no snapshot of {coin} at {utc_iso(utc_ms(when))}",
-        remedy="choose a time on the feed's grid with --at",
-    )
+    return snapshot_at(feed, when, (coin,))
 
 
 def _grids(chain: OptionChain) -> dict[int, tuple[BoolArray, FloatArray]]:

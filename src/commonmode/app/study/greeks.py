@@ -10,8 +10,8 @@ import numpy as np
 
 from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
-from commonmode.app.study.people import UNITS, draw_people, people_at
-from commonmode.app.study.results import failure_to_json, plain
+from commonmode.app.study.people import UNITS, draw_people, people_at, unpriced
+from commonmode.app.study.results import plain
 from commonmode.app.study.schema import find_study, load_study
 from commonmode.core.errors import ConfigurationError
 from commonmode.exposure.book import resolve
@@ -88,14 +88,7 @@ def study_greeks(
             "snapshot": utc_iso(table.positions.time_ms),
             "models": list(summed.models),
             "rows": lines,
-            "failures": [
-                {"model": f.model, "instrument": f.instrument, **failure_to_json(f.failure)}
-                for f in table.failures
-            ],
-            "failed_positions": [
-                {"instrument": f.position.instrument, **failure_to_json(f.failure)}
-                for f in table.positions.failures
-            ],
+            **unpriced(table),
         }
     )
     return value

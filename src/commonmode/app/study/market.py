@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from commonmode.adapters.feeds.laboratory import LaboratoryFeed
 from commonmode.adapters.feeds.own import OwnFeed
@@ -10,11 +13,12 @@ from commonmode.adapters.feeds.recorded import RecordedFeed, find_recordings
 from commonmode.adapters.feeds.tables import read_chain_table, read_history
 from commonmode.app.study.schema import StudyFile
 from commonmode.core.errors import DataError
+from commonmode.market.clock import TimeLike, utc_iso, utc_ms
 from commonmode.market.feed import Feed
 from commonmode.market.instruments import Settlement
 from commonmode.market.snapshot import Snapshot
 
-__all__ = ["open_feed"]
+__all__ = ["open_feed", "snapshot_at"]
 
 
 def open_feed(study: StudyFile, folder: Path) -> Feed:
@@ -47,6 +51,23 @@ def open_feed(study: StudyFile, folder: Path) -> Feed:
             "has an evidence folder",
         )
     return RecordedFeed(root)
+
+
+def snapshot_at(feed: Feed, when: TimeLike, underlyings: Sequence[str]) -> Snapshot:
+    """The feed's snapshot at ``when``.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    time = utc_ms(when)
+    for snapshot in feed.snapshots(np.array([time]), underlyings):
+        return snapshot
+    raise DataError(
+        f"there is no snapshot of {', '.join(underlyings)} at {utc_iso(time)}",
+        remedy="choose a time on the feed's grid",
+    )
 
 
 def _own_tables(study: StudyFile, folder: Path) -> OwnFeed:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
+from commonmode.app.study.market import snapshot_at
 from commonmode.app.study.models import StudyModels
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.app.study.schema import PopulationSettings, StudyFile
@@ -18,13 +17,12 @@ from commonmode.exposure.greeks import Greek, GreekTable, greek_table
 from commonmode.exposure.surfaces import calibrate_surfaces
 from commonmode.exposure.totals import GreekTotals, totals
 from commonmode.lab.population import ModelChoice, draw_population
-from commonmode.market.clock import utc_ms
 from commonmode.market.feed import Feed
 from commonmode.market.snapshot import Snapshot
 from commonmode.register.book import Book
 from commonmode.register.population import Participant, ParticipantKind, Population
 
-__all__ = ["People", "draw_people", "greeks_to_json", "people_at", "population_to_json"]
+__all__ = ["People", "draw_people", "greeks_to_json", "people_at", "population_to_json", "unpriced"]
 
 UNITS: Final = {
     Greek.PRICE: "USD",
@@ -69,13 +67,8 @@ def people_at(study: StudyFile, feed: Feed, when: Any = None) -> Snapshot:
             f"study {study.study.name} has no population",
             remedy="add a [population] section: snapshot time and how many of each kind",
         )
-    time = utc_ms(study.population.snapshot if when is None else when)
-    for snapshot in feed.snapshots(np.array([time]), study.market.underlyings):
-        return snapshot
-    raise DataError(
-        "there is no snapshot at the time of the population",
-        remedy="choose a time on the feed's grid",
-    )
+    time = study.population.snapshot if when is None else when
+    return snapshot_at(feed, time, study.market.underlyings)
 
 
 def draw_people(study: StudyFile, models: StudyModels, snapshot: Snapshot) -> People:
@@ -184,17 +177,24 @@ def greeks_to_json(people: People) -> dict[str, Any]:
         "models": list(by_book.models),
         "totals": _totals(by_book),
         "disagreement": _disagreement(by_book),
-        "failures": [
-            {"model": f.model, "instrument": f.instrument, **failure_to_json(f.failure)}
-            for f in people.table.failures
-        ],
-        "failed_positions": [
-            {"instrument": f.position.instrument, **failure_to_json(f.failure)}
-            for f in people.table.positions.failures
-        ],
+        **unpriced(people.table),
     }
     cleaned: dict[str, Any] = plain(value)
     return cleaned
+
+
+def unpriced(table: GreekTable) -> dict[str, list[dict[str, Any]]]:
+    """What a model left unpriced, and the positions that no market resolves."""
+    return {
+        "failures": [
+            {"model": f.model, "instrument": f.instrument, **failure_to_json(f.failure)}
+            for f in table.failures
+        ],
+        "failed_positions": [
+            {"instrument": f.position.instrument, **failure_to_json(f.failure)}
+            for f in table.positions.failures
+        ],
+    }
 
 
 def _key(table: GreekTotals, row: int) -> dict[str, Any]:

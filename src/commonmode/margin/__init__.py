@@ -1,0 +1,20 @@
+"""Margin: published methods and our own, thresholds, parameter gates, coverage."""
+
+from __future__ import annotations
+
+from commonmode.margin.accounts import Account, Accounts, Holding
+from commonmode.margin.market import Assets, Expiries, MarginMarket, Underlyings
+from commonmode.margin.method import Legs, MarginMethod, MarginTable
+
+__all__ = [
+    "Account",
+    "Accounts",
+    "Assets",
+    "Expiries",
+    "Holding",
+    "Legs",
+    "MarginMarket",
+    "MarginMethod",
+    "MarginTable",
+    "Underlyings",
+]

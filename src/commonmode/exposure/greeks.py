@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -32,10 +32,10 @@ from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.ids import CurrencyCode, InstrumentId, ModelId
 from commonmode.core.result import Failure, FailureReason, capture
 from commonmode.exposure.book import ResolvedBook
+from commonmode.exposure.curved import curved_perpetual, curved_vol
 from commonmode.exposure.surfaces import CALCULATION_ERRORS, FittedSurfaces
-from commonmode.market.instruments import POWER_UNIT_USD, InstrumentKind
-from commonmode.pricing.black76 import black76_greeks
-from commonmode.pricing.perpetuals import everlasting_option, power_perpetual
+from commonmode.market.instruments import InstrumentKind
+from commonmode.pricing.kernels import Engine, black76, compiled
 from commonmode.register.model import FittedSurface
 
 __all__ = ["Greek", "GreekFailure", "GreekTable", "greek_table"]
@@ -104,8 +104,13 @@ class GreekTable:
         )
 
 
+def _outputs(smile: bool) -> Literal["five", "nine"]:
+    """What the kernel computes; the model's own smile needs vanna and volga too."""
+    return "nine" if smile else "five"
+
+
 def _option_greeks(
-    options: ResolvedBook, surface: FittedSurface, *, rate: float, smile: bool
+    options: ResolvedBook, surface: FittedSurface, *, rate: float, smile: bool, engine: Engine
 ) -> FloatArray:
     """USD Greeks of one contract of each option, shape (n, 6)."""
     strike, years, forward = options.strike, options.years, options.forward
@@ -115,28 +120,35 @@ def _option_greeks(
 
     vol = vol_at(0.0)
     known = np.isfinite(vol) & (vol > 0)
-    black = black76_greeks(
-        forward, strike, years, np.where(known, vol, 1.0), sign=options.sign, rate=0.0
+    black = black76(
+        forward,
+        strike,
+        years,
+        np.where(known, vol, 1.0),
+        sign=options.sign,
+        greeks=_outputs(smile),
+        engine=engine,
     )
-    delta, gamma = forward * black.delta, forward**2 * black.gamma
+    price, vega = black["price"], black["vega"]
+    delta, gamma = forward * black["delta"], forward**2 * black["gamma"]
     total_delta, total_gamma = delta, gamma
     if smile:
         up, down = vol_at(_BUMP), vol_at(-_BUMP)
         slope, curve = (up - down) / (2 * _BUMP), (up - 2 * vol + down) / _BUMP**2
-        total_delta = delta + black.vega * slope
-        total_gamma = gamma + 2 * forward * black.vanna * slope
-        total_gamma = total_gamma + black.volga * slope**2 + black.vega * curve
+        total_delta = delta + vega * slope
+        total_gamma = gamma + 2 * forward * black["vanna"] * slope
+        total_gamma = total_gamma + black["volga"] * slope**2 + vega * curve
     # Inverse: the coin premium B/F is worth B S/F. Linear: B is paid at expiry.
     level = np.where(options.inverse, options.index / forward, np.exp(-rate * years))
     # Discounted at a carried rate, the linear premium gains interest as expiry comes nearer.
-    carry = np.where(options.inverse, 0.0, rate * black.price)
+    carry = np.where(options.inverse, 0.0, rate * price)
     greeks = np.empty((len(options), len(Greek)))
-    greeks[:, Greek.PRICE] = black.price
+    greeks[:, Greek.PRICE] = price
     greeks[:, Greek.DELTA] = total_delta
     greeks[:, Greek.GAMMA] = total_gamma * _PERCENT
-    greeks[:, Greek.VEGA] = black.vega * _PERCENT
-    greeks[:, Greek.THETA] = (black.theta + carry) / _DAYS_PER_YEAR
-    greeks[:, Greek.RHO] = years * (delta - black.price) * _PERCENT
+    greeks[:, Greek.VEGA] = vega * _PERCENT
+    greeks[:, Greek.THETA] = (black["theta"] + carry) / _DAYS_PER_YEAR
+    greeks[:, Greek.RHO] = years * (delta - price) * _PERCENT
     greeks *= (level * options.contract_size)[:, None]
     greeks[~(known & np.isfinite(greeks).all(axis=1))] = np.nan
     return greeks
@@ -145,34 +157,16 @@ def _option_greeks(
 def _perpetual_greeks(positions: ResolvedBook, surface: FittedSurface) -> FloatArray:
     """USD Greeks of one contract of power perpetuals and everlasting options, shape (n, 6).
 
-    The volatility is that of the nearest listed expiry at the contract's own strike (the forward
-    for a power perpetual), held when spot moves. Funded once a day; theta is the funding paid.
+    Theta is the funding paid.
     """
-    everlasting = positions.kind == InstrumentKind.EVERLASTING_OPTION.value
-    strike = np.where(everlasting, positions.strike, positions.smile_forward)
-    vol = surface.implied_vol(
-        strike, positions.smile_years, positions.smile_forward, positions.smile_expiry_ms
-    )
-    day, spot = 1.0 / _DAYS_PER_YEAR, positions.index
-    option = everlasting_option(
-        spot, strike, vol, funding_years=day, sign=positions.sign, payments=1
-    )
-    # In units of S^p; one power perpetual pays S (S / 10 000)^(p - 1).
-    exponent = np.where(everlasting, 1.0, positions.power)
-    scale = POWER_UNIT_USD ** (1.0 - exponent)
-    power = power_perpetual(spot, vol, power=exponent, funding_years=day)
-
-    def either(name: str) -> FloatArray:
-        return np.asarray(
-            np.where(everlasting, getattr(option, name), scale * getattr(power, name))
-        )
-
+    spot = positions.index
+    contract = curved_perpetual(positions, spot, curved_vol(positions, surface))
     greeks = np.zeros((len(positions), len(Greek)))
-    greeks[:, Greek.PRICE] = either("price")
-    greeks[:, Greek.DELTA] = spot * either("delta")
-    greeks[:, Greek.GAMMA] = _PERCENT * spot**2 * either("gamma")
-    greeks[:, Greek.VEGA] = _PERCENT * either("vega")
-    greeks[:, Greek.THETA] = -either("funding") / _DAYS_PER_YEAR
+    greeks[:, Greek.PRICE] = contract.price
+    greeks[:, Greek.DELTA] = spot * contract.delta
+    greeks[:, Greek.GAMMA] = _PERCENT * spot**2 * contract.gamma
+    greeks[:, Greek.VEGA] = _PERCENT * contract.vega
+    greeks[:, Greek.THETA] = -contract.funding / _DAYS_PER_YEAR
     greeks *= positions.contract_size[:, None]
     greeks[~np.isfinite(greeks).all(axis=1)] = np.nan
     return greeks
@@ -208,6 +202,7 @@ def greek_table(
     *,
     rate: float = 0.0,
     smile: bool = True,
+    engine: Engine = "auto",
 ) -> GreekTable:
     """Price every position under every model.
 
@@ -224,6 +219,8 @@ def greek_table(
         Continuously compounded discount rate of USD-settled options; inverse options need none.
     smile : bool
         Let the model's smile move with the forward in delta and gamma.
+    engine : {"auto", "numba", "numpy"}
+        Of the kernel (:mod:`commonmode.pricing.kernels.dispatch`), chosen for all models together.
 
     Returns
     -------
@@ -235,6 +232,9 @@ def greek_table(
     option = listed.is_option | listed.is_curved_perpetual
     unit = np.full((len(listed), len(models), len(Greek)), np.nan)
     unit[~option] = _delta_one_greeks(listed.select(~option))[:, None, :]
+    rows_to_price = int(listed.is_option.sum()) * len(models)
+    fast = compiled("linear", rows_to_price, engine=engine, greeks=_outputs(smile))
+    chosen: Engine = "numba" if fast else "numpy"
     failures: list[GreekFailure] = []
     for coin in (CurrencyCode(name) for name in np.unique(listed.underlying[option]).tolist()):
         rows = np.flatnonzero(option & (listed.underlying == coin))
@@ -244,7 +244,7 @@ def greek_table(
             if isinstance(fitted, Failure):
                 failures.append(GreekFailure(model, coin, None, fitted))
                 continue
-            greeks = _guarded(options, model, fitted.value, rate=rate, smile=smile)
+            greeks = _guarded(options, model, fitted.value, rate=rate, smile=smile, engine=chosen)
             if isinstance(greeks, Failure):
                 failures.append(GreekFailure(model, coin, None, greeks))
                 continue
@@ -257,23 +257,31 @@ def greek_table(
 
 
 def _curved_greeks(
-    positions: ResolvedBook, surface: FittedSurface, *, rate: float, smile: bool
+    positions: ResolvedBook, surface: FittedSurface, *, rate: float, smile: bool, engine: Engine
 ) -> FloatArray:
     """Greeks of everything that a surface values, with or without an expiry, shape (n, 6)."""
     greeks = np.full((len(positions), len(Greek)), np.nan)
     dated = positions.is_option
     if dated.any():
-        greeks[dated] = _option_greeks(positions.select(dated), surface, rate=rate, smile=smile)
+        greeks[dated] = _option_greeks(
+            positions.select(dated), surface, rate=rate, smile=smile, engine=engine
+        )
     if not dated.all():
         greeks[~dated] = _perpetual_greeks(positions.select(~dated), surface)
     return greeks
 
 
 def _guarded(
-    options: ResolvedBook, model: ModelId, surface: FittedSurface, *, rate: float, smile: bool
+    options: ResolvedBook,
+    model: ModelId,
+    surface: FittedSurface,
+    *,
+    rate: float,
+    smile: bool,
+    engine: Engine,
 ) -> FloatArray | Failure:
     result = capture(
-        lambda: _curved_greeks(options, surface, rate=rate, smile=smile),
+        lambda: _curved_greeks(options, surface, rate=rate, smile=smile, engine=engine),
         what=f"Greeks of {model}",
         errors=CALCULATION_ERRORS,
     )

@@ -209,3 +209,39 @@ def test_disagreement_by_hand() -> None:
     assert (zeros.range[0], zeros.dispersion[0], zeros.ratio[0]) == (0.0, 0.0, 1.0)
     assert disagreement(np.array([[0.0, 1.0]])).ratio[0] == np.inf
     assert np.isnan(disagreement(np.array([[1.0, np.nan]])).range[0])
+
+
+def test_compiled_and_numpy_kernels_give_the_same_table() -> None:
+    rng = np.random.default_rng(3)
+    n = 300
+    kind = np.where(np.arange(n) % 10 == 0, "future", "option")
+    dated = kind == "option"
+    years = rng.integers(1, 9, n) / 12
+    book = ResolvedBook(
+        time_ms=0,
+        book=np.full(n, "b"),
+        instrument=np.array([f"i{i}" for i in range(n)]),
+        underlying=np.full(n, "BTC"),
+        kind=kind,
+        expiry_ms=np.full(n, 10),
+        strike=np.where(dated, FORWARD * np.exp(rng.normal(0, 0.4, n)), np.nan),
+        sign=np.where(dated, rng.choice([-1, 1], n), 0),
+        inverse=rng.random(n) < 0.5,
+        coin_settled=np.ones(n, dtype=np.bool_),
+        contract_size=np.ones(n),
+        quantity=rng.normal(0, 10, n),
+        forward=np.full(n, FORWARD),
+        index=np.full(n, INDEX),
+        years=years,
+    )
+    surfaces = {BTC: {ModelId("m"): Success(Line(VOL, -0.3)), ModelId("n"): Success(Line(1.1))}}
+    for smile in (True, False):
+        tables = [
+            greek_table(book, surfaces, rate=0.03, smile=smile, engine=engine)
+            for engine in ("numpy", "numba")
+        ]
+        scale = np.abs(tables[0].usd).max(axis=0)
+        assert (np.abs(tables[1].usd - tables[0].usd) <= 1e-12 * scale).all()
+        np.testing.assert_allclose(tables[1].usd, tables[0].usd, rtol=1e-10, atol=1e-9)
+    with pytest.raises(ConfigurationError, match="engine"):
+        greek_table(book, surfaces, engine="fortran")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from commonmode.pricing.kernels.columns import Columns
 from commonmode.pricing.kernels.dispatch import (
+    Engine,
     black76,
     black76_blocks,
+    compiled,
     implied_vol,
     inverse76,
     ready,
@@ -18,8 +20,10 @@ from commonmode.pricing.kernels.scenario import scenario_pnl
 
 __all__ = [
     "Columns",
+    "Engine",
     "black76",
     "black76_blocks",
+    "compiled",
     "implied_vol",
     "inverse76",
     "ready",

@@ -33,7 +33,16 @@ from commonmode.pricing.kernels.columns import (
     output,
 )
 
-__all__ = ["BREAK_EVEN", "Engine", "black76", "black76_blocks", "implied_vol", "inverse76", "ready"]
+__all__ = [
+    "BREAK_EVEN",
+    "Engine",
+    "black76",
+    "black76_blocks",
+    "compiled",
+    "implied_vol",
+    "inverse76",
+    "ready",
+]
 
 Engine = Literal["auto", "numba", "numpy"]
 
@@ -49,6 +58,30 @@ _LOOPS: Final[dict[tuple[str, int, bool], Callable[..., int]]] = {}
 def ready(kernel: str, outputs: int = 0, discounted: bool = False) -> bool:
     """Whether a compiled loop has been loaded: ``"linear"``, ``"inverse"`` or ``"implied_vol"``."""
     return (kernel, outputs, discounted) in _LOOPS
+
+
+def compiled(
+    kernel: Literal["linear", "inverse"],
+    rows: int,
+    *,
+    engine: Engine = "auto",
+    greeks: str = "five",
+) -> bool:
+    """Whether compiled code would value so many rows, at zero rate.
+
+    For a job that comes in several calls: decide once for all of it, name the engine in each.
+
+    Parameters
+    ----------
+    kernel : {"linear", "inverse"}
+    rows : int
+        Of all calls together.
+    engine, greeks
+        As in :func:`black76` and :func:`inverse76`.
+    """
+    outputs = len(named_sets(greeks, LINEAR if kernel == "linear" else INVERSE))
+    work = "price" if outputs == 1 else "greeks"
+    return _compiled(engine, rows, work, (kernel, outputs, False))
 
 
 def _loop(kernel: str, outputs: int, discounted: bool) -> Callable[..., int]:

@@ -64,8 +64,8 @@ def _answer(account: Case, parameters: Case) -> Answer:
     marks = {seconds: expiry_value(account, feed) for seconds, feed in feeds.items()}
     option_mtm = sum(marks.values(), mpf(0))
     collateral_mtm = sum((collateral_value(c, account) for c in account["Collaterals"]), mpf(0))
-    perp_mtm = mpf(account["UnrealisedPerpPNL"]) + mpf(account["UnrealisedFunding"])
-    portfolio_mtm = option_mtm + collateral_mtm + perp_mtm
+    perp_mtm, funding = mpf(account["UnrealisedPerpPNL"]), mpf(account["UnrealisedFunding"])
+    value = option_mtm + collateral_mtm + perp_mtm + funding + mpf(account["Cash"])
 
     regular, tail, skew = [], [], []
     for scenario in parameters["Scenarios"]:
@@ -94,7 +94,6 @@ def _answer(account: Case, parameters: Case) -> Answer:
     off_peg = max(mpf(0), mpf(other["PEG_LOSS_THRESHOLD"]) - mpf(account["StablePrice"]))
     im_factor = mpf(margin["IM_LOSS_FACTOR"]) + off_peg * mpf(other["PEG_LOSS_FACTOR"])
     mm_factor = mpf(margin["MM_LOSS_FACTOR"])
-    value = portfolio_mtm + mpf(account["Cash"])
     mm_contingencies = mm_perp + mm_option + mm_base
     im_contingencies = im_perp + im_option + im_base + oracle
     return {
@@ -104,7 +103,7 @@ def _answer(account: Case, parameters: Case) -> Answer:
         "OptionMTMPerExpiry": list(marks.values()),
         "CollateralMTM": collateral_mtm,
         "PerpMTM": perp_mtm,
-        "PortfolioMTM": portfolio_mtm,
+        "PortfolioMTM": value,
         "reg_losses": regular,
         "tail_losses": tail,
         "skew_losses": skew,

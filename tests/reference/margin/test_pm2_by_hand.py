@@ -22,6 +22,8 @@ MONEY = (
     "MM",
     "OptionMTM",
     "CollateralMTM",
+    "PerpMTM",
+    "PortfolioMTM",
     "ForwardContingency",
     "MMPerpCont",
     "IMPerpCont",

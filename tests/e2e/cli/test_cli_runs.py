@@ -272,7 +272,9 @@ vault = 1
 """
 
 
-def test_greeks_of_books_on_the_laboratory(cli, write: Callable[[str], Path]) -> None:
+def test_greeks_of_books_on_the_laboratory(
+    cli, write: Callable[[str], Path], tmp_path: Path
+) -> None:
     study = write(POPULATION)
     table = cli("greeks", study, "--json")
     assert table.code == 0
@@ -281,9 +283,12 @@ def test_greeks_of_books_on_the_laboratory(cli, write: Callable[[str], Path]) ->
     deltas = [row for row in value["rows"] if row["greek"] == "delta"]
     assert len(deltas) == 3
     assert all(set(row["usd"]) == {"flat", "sticky"} for row in deltas)
-    screen = cli("greeks", study, "--by", "underlying")
+    screen = cli("greeks", study, "--by", "underlying", "--out", tmp_path / "page")
     assert screen.code == 0
     assert "delta" in screen.out
+    page = (tmp_path / "page" / "greeks.html").read_text()
+    assert page.count('id="plot-book-') == 3
+    assert "https://cdn" not in page.split("<script>")[0]
     book = deltas[0]["book"]
     one = cli("greeks", study, "--book", book, "--json").json
     assert {row["book"] for row in one["rows"]} == {book}

@@ -9,22 +9,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from commonmode.app.report.figures import Figure, base, text
+from commonmode.app.report.figures import MODEL_COLOURS, Figure, base, text
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, number, percent, usd
 
 __all__ = ["render_calibration", "render_calibration_html", "render_stability"]
 
-_COLOURS = (
-    "var(--layer-data)",
-    "var(--layer-code)",
-    "var(--layer-technique)",
-    "var(--layer-calibration)",
-    "var(--layer-assumption)",
-    "var(--layer-vendor)",
-    "var(--muted)",
-)
 _COLUMNS = 3
 
 
@@ -247,8 +238,8 @@ def _line(
         "showlegend": first,
         "x": x,
         "y": y,
-        "line": {"color": _COLOURS[place % len(_COLOURS)], "width": 1.6},
-        "marker": {"color": _COLOURS[place % len(_COLOURS)], "size": 4},
+        "line": {"color": MODEL_COLOURS[place % len(MODEL_COLOURS)], "width": 1.6},
+        "marker": {"color": MODEL_COLOURS[place % len(MODEL_COLOURS)], "size": 4},
         **axes,
     }
 

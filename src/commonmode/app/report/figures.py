@@ -19,6 +19,16 @@ __all__ = ["Figure", "correlation_map", "dependency_graph", "failure_split", "wh
 
 Figure = dict[str, Any]
 
+MODEL_COLOURS = (
+    "var(--layer-data)",
+    "var(--layer-code)",
+    "var(--layer-technique)",
+    "var(--layer-calibration)",
+    "var(--layer-assumption)",
+    "var(--layer-vendor)",
+    "var(--muted)",
+)
+
 _ROW = 30  # pixels of one row in the dependency graph
 _BEND = tuple(k / 12 for k in range(13))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from commonmode.app.study.greek_pictures import greek_pictures
 from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
 from commonmode.app.study.people import UNITS, draw_people, people_at, unpriced
@@ -30,6 +31,7 @@ def study_greeks(
     at: str | None = None,
     book: str | None = None,
     by: Sequence[str] = ("book", "underlying"),
+    pictures: bool = False,
 ) -> dict[str, Any]:
     """Totals of every Greek under every surface model, and how far the models disagree.
 
@@ -42,19 +44,22 @@ def study_greeks(
     book : str, optional
     by : sequence of str
         What to total by.
+    pictures : bool
+        Add what the page draws (:func:`~commonmode.app.study.greek_pictures.greek_pictures`).
 
     Returns
     -------
     dict
         ``snapshot``, ``models``, ``rows`` (keys, greek, unit, values in USD and coin by model,
-        range and dispersion over the models) and ``failures``.
+        range and dispersion over the models) and ``failures``; with pictures also ``study``,
+        ``title`` and ``pictures``.
     """
     file = find_study(path)
     study = load_study(file)
     models = build_models(study.models, file.parent)
     feed = open_feed(study, file.parent)
     people = draw_people(study, models, people_at(study, feed))
-    table = people.table
+    table, surfaces = people.table, people.surfaces
     if at is not None:
         # The books stay as drawn; only the market moves on.
         market = people_at(study, feed, at)
@@ -91,6 +96,9 @@ def study_greeks(
             **unpriced(table),
         }
     )
+    if pictures:
+        value["study"], value["title"] = study.study.name, study.study.title
+        value["pictures"] = greek_pictures(table, surfaces)
     return value
 
 

@@ -14,7 +14,7 @@ from commonmode.core.ids import BookId, ModelId, ParticipantId
 from commonmode.exposure.book import ResolvedBook, resolve
 from commonmode.exposure.disagreement import disagreement
 from commonmode.exposure.greeks import Greek, GreekTable, greek_table
-from commonmode.exposure.surfaces import calibrate_surfaces
+from commonmode.exposure.surfaces import FittedSurfaces, calibrate_surfaces
 from commonmode.exposure.totals import GreekTotals, totals
 from commonmode.lab.population import ModelChoice, draw_population
 from commonmode.market.feed import Feed
@@ -46,12 +46,15 @@ class People:
     snapshot : Snapshot
     table : GreekTable
         Every position under every surface model.
+    surfaces : FittedSurfaces
+        Of the snapshot.
     """
 
     population: Population
     books: tuple[Book, ...]
     snapshot: Snapshot
     table: GreekTable
+    surfaces: FittedSurfaces
 
 
 def people_at(study: StudyFile, feed: Feed, when: Any = None) -> Snapshot:
@@ -100,7 +103,8 @@ def draw_people(study: StudyFile, models: StudyModels, snapshot: Snapshot) -> Pe
     population = Population((*population.participants, *known), population.ownership)
     books = (*books, *stated)
     surfaces = calibrate_surfaces(models.surface, snapshot)
-    return People(population, books, snapshot, greek_table(resolve(books, snapshot), surfaces))
+    table = greek_table(resolve(books, snapshot), surfaces)
+    return People(population, books, snapshot, table, surfaces)
 
 
 def _stated_participants(study: StudyFile, resolved: ResolvedBook) -> list[Participant]:

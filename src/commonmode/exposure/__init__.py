@@ -16,6 +16,7 @@ from commonmode.exposure.greeks import Greek, GreekFailure, GreekTable, greek_ta
 from commonmode.exposure.revaluation import (
     ModelSurfaces,
     Revaluation,
+    held_values,
     model_surfaces,
     revalue,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "calibrate_surfaces",
     "disagreement",
     "greek_table",
+    "held_values",
     "instrument_of",
     "model_surfaces",
     "resolve",

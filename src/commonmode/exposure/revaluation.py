@@ -42,7 +42,7 @@ from commonmode.market.instruments import InstrumentKind
 from commonmode.pricing.kernels import Engine, black76, compiled
 from commonmode.register.model import FittedSurface
 
-__all__ = ["ModelSurfaces", "Revaluation", "model_surfaces", "revalue"]
+__all__ = ["ModelSurfaces", "Revaluation", "held_values", "model_surfaces", "revalue"]
 
 ModelSurfaces = Mapping[CurrencyCode, FittedSurface | Success[FittedSurface] | Failure]
 """One model's surface for each underlying; a failure marks the instruments that need it."""
@@ -185,6 +185,50 @@ def revalue(
         usd=frozen(usd[:, :-1]),
         failures=MappingProxyType(failures),
     )
+
+
+def held_values(
+    instruments: ResolvedBook,
+    vol: FloatArray,
+    scenarios: ScenarioGrid,
+    *,
+    rate: float = 0.0,
+    engine: Engine = "auto",
+    threads: int = 1,
+) -> FloatArray:
+    """Value of one contract of each instrument in each scenario, each under its own volatility.
+
+    For who has volatilities and no surface: they are held per instrument when spot moves, then
+    shocked by the scenario's scale and shift.
+
+    Parameters
+    ----------
+    instruments : ResolvedBook
+        n rows, valued in that order; quantities are not used.
+    vol : float64, shape (n,)
+        NaN gives a row of NaN for what needs one, and is right for everything else.
+    scenarios : ScenarioGrid
+        Its ``dynamics`` are not used.
+    rate, engine, threads
+        As in :func:`revalue`.
+
+    Returns
+    -------
+    float64, shape (n, S)
+        USD.
+    """
+    usd = np.full((len(instruments), len(scenarios)), np.nan)
+    dated, curved = instruments.is_option, instruments.is_curved_perpetual
+    usd[~(dated | curved)] = _delta_one(instruments.select(~(dated | curved)), scenarios)
+    if dated.any():
+        options = instruments.select(dated)
+        flat = np.broadcast_to(vol[dated, None], (len(options), len(scenarios)))
+        fast = compiled("linear", flat.size, engine=engine, greeks="price")
+        chosen: Engine = "numba" if fast else "numpy"
+        usd[dated] = _options(options, flat, scenarios, rate=rate, engine=chosen, threads=threads)
+    if curved.any():
+        usd[curved] = _perpetuals(instruments.select(curved), vol[curved], scenarios)
+    return usd
 
 
 def _curved(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from commonmode.core.arrays import FloatArray, IntArray, StringArray
 from commonmode.core.errors import DataError
@@ -101,6 +102,12 @@ class Accounts:
     def row(self) -> IntArray:
         """Account row of every position, shape (P,)."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
+
+    def matrix(self, instruments: int) -> csr_array:
+        """Contracts by account and instrument, sparse, shape (A, instruments)."""
+        return csr_array(
+            (self.quantity, self.instrument, self.offsets), shape=(len(self), instruments)
+        )
 
     def select(self, rows: IntArray) -> Accounts:
         """The accounts in ``rows``, in that order."""

@@ -1,0 +1,373 @@
+"""Our own margin method: joint scenarios over every underlying and every asset that is posted.
+
+For each account::
+
+    loss      = MarginMix of the expected shortfalls under normal, stressed and broken correlation
+                and of the worst hypothetical move, at the account's own liquidation horizon
+    initial   = loss at the initial level + disagreement + close-out + oracle + convergence
+    maintenance = loss at the maintenance level + close-out
+
+Collateral stands in the scenarios with the portfolio, so wrong-way risk needs no haircut. The
+disagreement is the excess of the shortfall under other surface models, carried at the marks of the
+reference, over that under the reference (a quantile over the models; the idea of additional
+valuation adjustments, Regulation (EU) 2016/101, brought to margin). The convergence charge is
+computed above this floor and handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.errors import DataError
+from commonmode.core.ids import ModelId
+from commonmode.core.result import Failure, FailureReason
+from commonmode.margin.accounts import Accounts
+from commonmode.margin.dynamic.horizon import exposed_minutes, horizon_scale
+from commonmode.margin.dynamic.liquidity import CloseOut, Liquidity, close_out
+from commonmode.margin.dynamic.loss import Loss, joint_loss
+from commonmode.margin.dynamic.parameters import DynamicParameters
+from commonmode.margin.dynamic.profit import (
+    ScenarioProfit,
+    instrument_profit,
+    mark_values,
+    missing_factors,
+)
+from commonmode.margin.dynamic.scenarios import JointScenarios
+from commonmode.margin.market import MarginMarket
+from commonmode.margin.method import Legs, MarginTable
+from commonmode.margin.sensitivities import Sensitivities, sensitivities
+
+__all__ = ["Dynamic", "ScenarioSets"]
+
+_BLOCK_BYTES: Final = 1 << 28
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioSets:
+    """The worlds an account is put through; all over the same factors and one horizon.
+
+    Attributes
+    ----------
+    normal, stressed : JointScenarios
+    hypothetical : JointScenarios or None
+    """
+
+    normal: JointScenarios
+    stressed: JointScenarios
+    hypothetical: JointScenarios | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the sets fit one another."""
+        others = [s for s in (self.stressed, self.hypothetical) if s is not None]
+        if any(other.factors != self.normal.factors for other in others):
+            raise DataError(
+                "normal, stressed and hypothetical scenarios move different factors",
+                remedy="build them over the same factors in the same order",
+            )
+        if self.stressed.horizon_minutes != self.normal.horizon_minutes:
+            raise DataError(
+                f"normal scenarios over {self.normal.horizon_minutes} minutes, stressed ones over "
+                f"{self.stressed.horizon_minutes}",
+                remedy="stretch them to one horizon with JointScenarios.over",
+            )
+
+    @property
+    def all(self) -> tuple[JointScenarios, ...]:
+        """The sets that are there."""
+        every = (self.normal, self.stressed, self.hypothetical)
+        return tuple(one for one in every if one is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Worked:
+    """Everything that is the same for all accounts, and the close-out of each."""
+
+    profits: tuple[ScenarioProfit, ...]
+    others: Mapping[ModelId, tuple[ScenarioProfit, ...]]
+    marks: FloatArray
+    greeks: Sensitivities
+    closing: CloseOut
+    scale: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dynamic:
+    """Joint-scenario margin; see the top of this module.
+
+    Attributes
+    ----------
+    scenarios : ScenarioSets
+    liquidity : Liquidity
+        Rows as the instruments of the market that is margined.
+    parameters : DynamicParameters
+    convergence_charge : mapping of account id to float
+        USD on the initial requirement, >= 0; from the convergence analysis above.
+    stable : str
+        Factor that moves the settlement stablecoin; "" for none.
+    """
+
+    scenarios: ScenarioSets
+    liquidity: Liquidity
+    parameters: DynamicParameters = field(default_factory=DynamicParameters)
+    convergence_charge: Mapping[str, float] = field(default_factory=dict)
+    stable: str = ""
+    id: str = "dynamic"
+
+    def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
+        """Margin of every account; see :class:`~commonmode.margin.method.MarginMethod`."""
+        n = len(accounts)
+        failures = dict(accounts.failures) | self._failures(accounts, market)
+        worked = self._work(accounts, market)
+        initial = {name: np.full(n, np.nan) for name in _COMPONENTS}
+        maintenance = {name: np.full(n, np.nan) for name in ("loss", "close_out")}
+        for rows in self._blocks(n):
+            block, scale = accounts.select(rows), worked.scale[rows]
+            first = self._loss(block, worked.profits, scale, self.parameters.initial_level)
+            second = self._loss(block, worked.profits, scale, self.parameters.maintenance_level)
+            initial["loss"][rows] = first.requirement
+            maintenance["loss"][rows] = second.requirement
+            initial["disagreement"][rows] = self._disagreement(block, worked, scale, first)[0]
+        initial["close_out"] = maintenance["close_out"] = worked.closing.total
+        initial["oracle"] = _by_account(accounts, self._oracle(accounts, market, worked))
+        initial["oracle"] += (accounts.collateral * self._oracle_assets(market)).sum(axis=1)
+        charges = [self.convergence_charge.get(str(name), 0.0) for name in accounts.ids]
+        initial["convergence"] = np.array(charges, dtype=np.float64)
+        equity = self._equity(accounts, market, worked.marks)
+        unknown = ~np.isfinite(sum(initial.values()) + equity)
+        for row in np.flatnonzero(unknown).tolist():
+            failures.setdefault(row, _no_value(str(accounts.ids[row])))
+        bad = np.array(sorted(failures), dtype=np.int64)
+        for column in (equity, *initial.values(), *maintenance.values()):
+            column[bad] = np.nan
+        return MarginTable(
+            method=self.id,
+            ids=accounts.ids,
+            equity=equity,
+            initial=_total(initial),
+            maintenance=_total(maintenance),
+            components=initial,
+            maintenance_components=maintenance,
+            failures=failures,
+            notices=self._notices(accounts, market, failures),
+        )
+
+    def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:
+        """Exact attribution of one account; see :class:`MarginMethod`."""
+        account = accounts.select(np.array([row], dtype=np.int64))
+        worked = self._work(account, market)
+        p = self.parameters
+        first = self._loss(account, worked.profits, worked.scale, p.initial_level)
+        second = self._loss(account, worked.profits, worked.scale, p.maintenance_level)
+        initial = first.legs(account, worked.profits)
+        other = self._disagreement(account, worked, worked.scale, first)[1]
+        if other is not None:
+            model, loss = other
+            excess = loss.legs(account, worked.others[model]) - initial
+            initial = initial + p.disagreement_weight * excess
+        maintenance = second.legs(account, worked.profits)
+        positions = len(account.instrument)
+        closing = np.zeros(len(initial))
+        closing[:positions] = worked.closing.positions
+        extra = closing.copy()
+        extra[:positions] += self._oracle(account, market, worked)
+        extra[positions:-1] += account.collateral[0] * self._oracle_assets(market)
+        charge = self.convergence_charge.get(str(account.ids[0]), 0.0)
+        gross = np.abs(account.quantity * worked.greeks.delta_usd[account.instrument])
+        share = (
+            gross / gross.sum() if gross.sum() > 0 else np.full(positions, 1.0 / (positions or 1))
+        )
+        if positions:
+            extra[:positions] += charge * share
+        else:
+            extra[-1] += charge
+        names = [*market.instruments.instrument[account.instrument], *market.assets.name, "cash"]
+        return Legs(
+            leg=np.array(names, dtype=np.str_),
+            initial=initial + extra,
+            maintenance=maintenance + closing,
+            scenario=first.worst[0],
+        )
+
+    def _work(self, accounts: Accounts, market: MarginMarket) -> _Worked:
+        p = self.parameters
+        marks, greeks = mark_values(market), sensitivities(market)
+        sets = self.scenarios.all
+
+        def profits(vol: FloatArray | None) -> tuple[ScenarioProfit, ...]:
+            return tuple(
+                instrument_profit(market, one, vol=vol, marks=marks, stable=self.stable)
+                for one in sets
+            )
+
+        closing = close_out(
+            accounts,
+            market,
+            greeks,
+            self.liquidity,
+            participation=p.participation,
+            open_interest_share=p.open_interest_share,
+        )
+        exposed = exposed_minutes(closing.minutes, reaction=p.reaction_minutes)
+        base = self.scenarios.normal.horizon_minutes
+        return _Worked(
+            profits=profits(None),
+            others={model: profits(vol) for model, vol in market.alternatives.items()},
+            marks=marks,
+            greeks=greeks,
+            closing=closing,
+            scale=horizon_scale(exposed, base, exponent=p.horizon_exponent) * p.multiplier,
+        )
+
+    def _loss(
+        self,
+        accounts: Accounts,
+        profits: tuple[ScenarioProfit, ...],
+        scale: FloatArray,
+        level: float,
+    ) -> Loss:
+        return joint_loss(accounts, profits, self.parameters.mix, level, scale)
+
+    def _disagreement(
+        self, accounts: Accounts, worked: _Worked, scale: FloatArray, own: Loss
+    ) -> tuple[FloatArray, tuple[ModelId, Loss] | None]:
+        """Excess over the reference, shape (A,), and for a lone account the model behind it."""
+        p = self.parameters
+        if not worked.others or not p.disagreement_weight:
+            return np.zeros(len(accounts)), None
+        losses = {
+            model: self._loss(accounts, profits, scale, p.initial_level)
+            for model, profits in worked.others.items()
+        }
+        table = np.stack([own.requirement, *(loss.requirement for loss in losses.values())])
+        # A model that does not reach an instrument has no opinion; it does not fail the account.
+        table = np.where(np.isnan(table), own.requirement, table)
+        order = np.argsort(table, axis=0, kind="stable")
+        at = int(np.ceil(p.disagreement_quantile * (len(table) - 1)))
+        chosen = np.take_along_axis(table, order[at][None], axis=0)[0]
+        excess = p.disagreement_weight * np.maximum(chosen - own.requirement, 0.0)
+        which = int(order[at][0]) if len(accounts) else 0
+        if which == 0 or not excess[0] > 0.0:
+            return excess, None
+        model = tuple(losses)[which - 1]
+        return excess, (model, losses[model])
+
+    def _failures(self, accounts: Accounts, market: MarginMarket) -> dict[int, Failure]:
+        unmoved = missing_factors(market, self.scenarios.normal)
+        found: dict[int, Failure] = {}
+        for position, row in zip(accounts.instrument.tolist(), accounts.row.tolist(), strict=True):
+            why = market.failures.get(position) or unmoved.get(int(market.underlying[position]))
+            if why is not None:
+                found.setdefault(row, why)
+        known = set(self.scenarios.normal.factors)
+        for c, name in enumerate(market.assets.name.tolist()):
+            follows = int(market.assets.underlying[c])
+            coin = str(market.underlyings.name[follows]) if follows >= 0 else ""
+            if name in known or coin in known:
+                continue
+            for row in np.flatnonzero(accounts.collateral[:, c]).tolist():
+                found.setdefault(row, _unmoved(name))
+        return found
+
+    def _oracle(self, accounts: Accounts, market: MarginMarket, worked: _Worked) -> FloatArray:
+        """Charge of every position, USD, shape (P,)."""
+        table, u, e = market.instruments, market.underlying, market.expiry
+        confidence = market.underlyings.spot_confidence[u]
+        dated = e >= 0
+        if dated.any():
+            x = market.expiries
+            feeds = (x.forward_confidence, x.rate_confidence, x.vol_confidence)
+            least = np.minimum.reduce([feed[e] for feed in feeds])
+            confidence = np.where(dated, np.minimum(confidence, least), confidence)
+        notional = (
+            np.abs(accounts.quantity)
+            * np.abs(
+                np.where(
+                    table.is_option, table.contract_size * table.index, worked.greeks.delta_usd
+                )
+            )[accounts.instrument]
+        )
+        return np.asarray(notional * self._doubt(confidence)[accounts.instrument])
+
+    def _oracle_assets(self, market: MarginMarket) -> FloatArray:
+        """Charge per unit of collateral, USD, shape (C,)."""
+        return market.assets.price * self._doubt(market.assets.confidence)
+
+    def _doubt(self, confidence: FloatArray) -> FloatArray:
+        """Part of the notional that is charged: linear, 0 from the floor on, never a jump."""
+        p = self.parameters
+        return np.asarray(
+            p.confidence_rate
+            * np.maximum(p.confidence_floor - confidence, 0.0)
+            / p.confidence_floor
+        )
+
+    def _equity(self, accounts: Accounts, market: MarginMarket, marks: FloatArray) -> FloatArray:
+        held = _by_account(accounts, accounts.quantity * marks[accounts.instrument])
+        money = (accounts.cash + accounts.unrealised) * market.stable_price
+        posted = accounts.collateral * market.assets.price
+        # An asset without a price harms only who holds it.
+        return np.asarray(
+            held + money + np.where(accounts.collateral != 0, posted, 0.0).sum(axis=1)
+        )
+
+    def _notices(
+        self, accounts: Accounts, market: MarginMarket, failures: Mapping[int, Failure]
+    ) -> dict[int, tuple[str, ...]]:
+        proxies = self.scenarios.normal.proxies
+        coins = market.underlyings.name.tolist()
+        notices: dict[int, list[str]] = {}
+        for position, row in zip(accounts.instrument.tolist(), accounts.row.tolist(), strict=True):
+            coin = coins[int(market.underlying[position])]
+            if coin in proxies and row not in failures:
+                line = f"{coin} has too short a history: {proxies[coin]} stands in for it"
+                if line not in notices.setdefault(row, []):
+                    notices[row].append(line)
+        if not 0.95 <= market.stable_price <= 1.05:
+            line = f"cash is counted at {market.stable_price:g} USD per unit of the stablecoin"
+            for row in range(len(accounts)):
+                if row not in failures:
+                    notices.setdefault(row, []).append(line)
+        return {row: tuple(lines) for row, lines in notices.items()}
+
+    def _blocks(self, n: int) -> list[IntArray]:
+        factors = len(self.scenarios.normal.factors)
+        longest = max(len(one) for one in self.scenarios.all)
+        size = max(1, _BLOCK_BYTES // (8 * factors * longest))
+        return [np.arange(low, min(low + size, n), dtype=np.int64) for low in range(0, n, size)]
+
+    def with_charge(self, charge: Mapping[str, float]) -> Dynamic:
+        """The same method with another convergence charge."""
+        return replace(self, convergence_charge=charge)
+
+
+_COMPONENTS: Final = ("loss", "disagreement", "close_out", "oracle", "convergence")
+
+
+def _by_account(accounts: Accounts, values: FloatArray) -> FloatArray:
+    sums = np.bincount(accounts.row, weights=values, minlength=len(accounts))
+    return np.asarray(sums, dtype=np.float64)
+
+
+def _total(parts: Mapping[str, FloatArray]) -> FloatArray:
+    return np.asarray(np.sum(list(parts.values()), axis=0))
+
+
+def _no_value(name: str) -> Failure:
+    return Failure(
+        FailureReason.CALCULATION_FAILED,
+        f"account {name}: a position has no value in some scenario, or cannot be closed",
+        "give the underlying a hedge market, the option a quote, and the surface that expiry",
+    )
+
+
+def _unmoved(name: str) -> Failure:
+    return Failure(
+        FailureReason.MISSING_DATA,
+        f"collateral {name}: no scenario moves it",
+        "give its price history, or name the coin that it follows",
+    )

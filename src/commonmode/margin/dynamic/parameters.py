@@ -1,0 +1,79 @@
+"""Parameters of our own margin method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from commonmode.core.errors import ConfigurationError
+from commonmode.margin.dynamic.mixing import MarginMix
+
+__all__ = ["DynamicParameters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicParameters:
+    """What may be chosen; every default is a convention, none is fitted.
+
+    Attributes
+    ----------
+    initial_level, maintenance_level : float
+        Levels of the expected shortfall, in (0, 1); maintenance not above initial. 0.99 for
+        cleared derivatives is EMIR RTS 153/2013 Art. 24.
+    multiplier : float
+        Factor on the shortfall, > 0: what calibration to a target coverage sets.
+    mix : MarginMix
+        Normal, stressed, broken and hypothetical losses put together.
+    participation : float
+        Share of the hedge market's volume that a liquidation may be, in (0, 1].
+    reaction_minutes : float
+        From breach to the first trade: detection, auction, block time.
+    horizon_exponent : float
+        Growth of the shortfall with the time that closing takes, beyond the scenarios' horizon.
+    open_interest_share : float
+        Share of an option's open interest that is closed at the quoted half-spread.
+    disagreement_quantile : float
+        Over the surface models: 1 is the most cautious of them. In [0, 1].
+    disagreement_weight : float
+        Part of that excess which is charged, >= 0.
+    confidence_floor : float
+        Oracle confidence from which on nothing is charged, in (0, 1].
+    confidence_rate : float
+        Part of the notional charged at confidence 0, >= 0; in between it is linear.
+    """
+
+    initial_level: float = 0.99
+    maintenance_level: float = 0.975
+    multiplier: float = 1.0
+    mix: MarginMix = field(
+        default_factory=lambda: MarginMix(correlation_stress=0.25, hypothetical_share=0.25)
+    )
+    participation: float = 0.1
+    reaction_minutes: float = 15.0
+    horizon_exponent: float = 0.5
+    open_interest_share: float = 0.1
+    disagreement_quantile: float = 0.9
+    disagreement_weight: float = 1.0
+    confidence_floor: float = 0.95
+    confidence_rate: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check the bounds; every problem is named at once."""
+        bounds = {
+            "initial_level": 0 < self.initial_level < 1,
+            "maintenance_level": 0 < self.maintenance_level <= self.initial_level,
+            "multiplier": 0 < self.multiplier < float("inf"),
+            "participation": 0 < self.participation <= 1,
+            "reaction_minutes": 0 <= self.reaction_minutes < float("inf"),
+            "horizon_exponent": 0 <= self.horizon_exponent <= 1,
+            "open_interest_share": 0 < self.open_interest_share <= 1,
+            "disagreement_quantile": 0 <= self.disagreement_quantile <= 1,
+            "disagreement_weight": 0 <= self.disagreement_weight < float("inf"),
+            "confidence_floor": 0 < self.confidence_floor <= 1,
+            "confidence_rate": 0 <= self.confidence_rate < float("inf"),
+        }
+        wrong = [f"{name} {getattr(self, name)}" for name, fits in bounds.items() if not fits]
+        if wrong:
+            raise ConfigurationError(
+                "dynamic margin: out of bounds: " + ", ".join(wrong),
+                remedy="the bounds are in the description of DynamicParameters",
+            )

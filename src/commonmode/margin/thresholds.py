@@ -2,7 +2,8 @@
 
 Options give a balance several zeros, and collateral in the same asset moves with the spot that is
 searched, so one liquidation price per account is not enough. Volatility is held per strike while
-spot moves, as :meth:`commonmode.margin.market.MarginMarket.shifted` states it.
+spot moves, as :meth:`commonmode.margin.market.MarginMarket.shifted` states it; the profit of futures
+and perpetuals on the way there counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import MarginMethod, MarginTable
+from commonmode.margin.moves import carried
 from commonmode.margin.roots import Roots, RootSearch, find_roots
 
 __all__ = ["Level", "Side", "Thresholds", "balance_of", "daily_vol", "find_thresholds"]
@@ -176,7 +178,8 @@ def scan_balance(
         moved = market.shifted(spot=math.exp(x), only=only)
         # Rows of one evaluation are distinct: as many as accounts means all of them, in order.
         chosen = accounts if len(rows) == everyone else accounts.select(rows)
-        balance = balance_of(method.margin(chosen, moved), level)
+        settled = carried(chosen, market, moved)
+        balance = balance_of(method.margin(settled, moved), level)
         return balance if len(rows) != everyone else np.asarray(balance[rows])
 
     return find_roots(evaluate, everyone, search)

@@ -1,0 +1,138 @@
+"""What the two venue methods share: positions as columns, failures by account, the final table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.result import Failure, FailureReason
+from commonmode.margin.accounts import Accounts
+from commonmode.margin.market import MarginMarket
+from commonmode.margin.method import MarginTable
+
+__all__ = [
+    "Columns",
+    "columns_of",
+    "failures_by_account",
+    "margin_table",
+    "starts_of",
+    "sums",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """One row per account and instrument, netted; shape (P,).
+
+    Attributes
+    ----------
+    account, instrument : int64
+    coins : float64
+        Signed size in coins.
+    """
+
+    account: IntArray
+    instrument: IntArray
+    coins: FloatArray
+
+    def select(self, rows: BoolArray) -> Columns:
+        """Some of the rows."""
+        return Columns(self.account[rows], self.instrument[rows], self.coins[rows])
+
+    def by_account(self, values: FloatArray, accounts: int) -> FloatArray:
+        """Sum of ``values`` (P,) over each account, shape (accounts,)."""
+        return sums(self.account, values, accounts)
+
+
+def columns_of(accounts: Accounts, market: MarginMarket) -> Columns:
+    """Positions in coins; an instrument that an account lists twice is netted."""
+    account, instrument = accounts.row, accounts.instrument.astype(np.int64)
+    coins = accounts.quantity * market.instruments.coins[instrument]
+    key = account * max(len(market.instruments), 1) + instrument
+    # Rows of an account ascend by instrument, so the same instrument stands side by side.
+    start = starts_of(key)
+    if len(start) < len(key):
+        coins = np.add.reduceat(coins, start)
+        account, instrument = account[start], instrument[start]
+    return Columns(account, instrument, coins)
+
+
+def sums(group: IntArray, values: FloatArray, groups: int) -> FloatArray:
+    """Sum of ``values`` in each group, in the order given: no other group changes its bits."""
+    return np.bincount(group, weights=values, minlength=groups).astype(np.float64, copy=False)
+
+
+def starts_of(key: IntArray) -> IntArray:
+    """Where a new value begins in a column of grouped keys."""
+    return np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else key
+
+
+def failures_by_account(
+    accounts: Accounts, market: MarginMarket, unsupported: Mapping[int, Failure]
+) -> dict[int, Failure]:
+    """Accounts that failed before, and those that hold an instrument that cannot be margined.
+
+    Parameters
+    ----------
+    accounts : Accounts
+    market : MarginMarket
+    unsupported : mapping of instrument row to Failure
+        What the method adds to the market's own failures.
+    """
+    bad = {**unsupported, **market.failures}
+    failures: dict[int, Failure] = {}
+    if bad:
+        held = np.isin(accounts.instrument, np.array(list(bad), dtype=np.int64))
+        for account, row in zip(
+            accounts.row[held].tolist(), accounts.instrument[held].tolist(), strict=True
+        ):
+            failures.setdefault(account, bad[row])
+    return failures | dict(accounts.failures)
+
+
+def margin_table(
+    method: str,
+    accounts: Accounts,
+    equity: FloatArray,
+    initial: Mapping[str, FloatArray],
+    maintenance: Mapping[str, FloatArray],
+    failures: dict[int, Failure],
+    notices: Mapping[int, tuple[str, ...]] | None = None,
+) -> MarginTable:
+    """Sum the components; what failed or is no number becomes NaN with its reason."""
+    totals = [np.sum(list(parts.values()), axis=0) for parts in (initial, maintenance)]
+    good = np.isfinite(equity) & np.isfinite(totals[0]) & np.isfinite(totals[1])
+    for row in np.flatnonzero(~good).tolist():
+        failures.setdefault(
+            row,
+            Failure(
+                FailureReason.MISSING_DATA,
+                f"{accounts.ids[row]}: {method} margin is not a number",
+                "a price or a confidence that the account depends on is missing from the market",
+            ),
+        )
+    lost = np.zeros(len(accounts), dtype=np.bool_)
+    lost[list(failures)] = True
+
+    def kept(values: FloatArray) -> FloatArray:
+        return np.where(lost, np.nan, values)
+
+    return MarginTable(
+        method=method,
+        ids=accounts.ids,
+        equity=kept(equity),
+        initial=kept(totals[0]),
+        maintenance=kept(totals[1]),
+        components=MappingProxyType({name: kept(part) for name, part in initial.items()}),
+        maintenance_components=MappingProxyType(
+            {name: kept(part) for name, part in maintenance.items()}
+        ),
+        failures=MappingProxyType(failures),
+        notices=MappingProxyType(
+            {row: text for row, text in (notices or {}).items() if row not in failures}
+        ),
+    )

@@ -69,7 +69,13 @@ class TailMeasure:
         """
         pnl = np.asarray(leg_pnl, dtype=np.float64)
         weights = np.broadcast_to(self.tail_weights[account], pnl.shape)
-        return np.asarray(-np.einsum("ls,ls->l", weights, pnl))
+        return -_row_sums(weights * pnl)
+
+
+def _row_sums(x: FloatArray) -> FloatArray:
+    # Along contiguous rows numpy sums each row on its own: an account's bits do not depend on who
+    # else is in the block. A matrix product or einsum does not promise that.
+    return np.asarray(np.ascontiguousarray(x).sum(axis=1))
 
 
 def _check(pnl: FloatArray, weights: FloatArray, level: float) -> None:
@@ -122,7 +128,8 @@ def tail_measure(pnl: FloatArray, weights: FloatArray, level: float) -> TailMeas
     Returns
     -------
     TailMeasure
-        Memory of the size of the input; large populations are passed in blocks of accounts.
+        Memory of the size of the input; large populations are passed in blocks of accounts, which
+        gives the same bits as all at once.
     """
     x = np.asarray(pnl, dtype=np.float64)
     w = np.asarray(weights, dtype=np.float64)
@@ -133,14 +140,14 @@ def tail_measure(pnl: FloatArray, weights: FloatArray, level: float) -> TailMeas
     var = _quantile(losses, w, tail)
     beyond = losses > var[:, None]
     at = losses == var[:, None]
-    left = np.maximum(tail - beyond @ w, 0.0)
-    share = left / (at @ w)
+    left = np.maximum(tail - _row_sums(beyond * w), 0.0)
+    share = left / _row_sums(at * w)
     tail_weights = w * (beyond + at * share[:, None]) / tail
     # The tail's mass is 1 - level up to rounding; the shares are made to sum to 1.
-    tail_weights /= tail_weights.sum(axis=1, keepdims=True)
+    tail_weights /= _row_sums(tail_weights)[:, None]
     # Losses are measured from the VaR: a mean of many equal losses is then that loss exactly.
     excess = np.where(beyond, losses - var[:, None], 0.0)
-    shortfall = var + np.einsum("as,as->a", tail_weights, excess)
+    shortfall = var + _row_sums(tail_weights * excess)
     bad = ~known
     var[bad], shortfall[bad], tail_weights[bad] = np.nan, np.nan, np.nan
     return TailMeasure(level, var, shortfall, tail_weights)

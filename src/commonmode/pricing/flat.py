@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.market.chain import OptionChain
-from commonmode.pricing.fitted import SliceSurface, slice_table, surface_card, surface_requirements
-from commonmode.pricing.slices import QuoteSource, Weighting, chain_slices, check_quote_options
+from commonmode.pricing.fitted import SliceSurface, slice_table
+from commonmode.pricing.quoted import QuotedModel
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = ["FlatBlack", "FlatSurface"]
 
@@ -40,7 +38,7 @@ class FlatSurface(SliceSurface):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlatBlack:
+class FlatBlack(QuotedModel):
     """Black (1976) as written: the weighted mean of all quoted volatilities.
 
     Parameters
@@ -55,43 +53,21 @@ class FlatBlack:
         For the card.
     """
 
-    id: ModelId
-    quotes: QuoteSource = "mark"
-    weighting: Weighting = "vega"
     min_quotes: int = 1
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        check_quote_options(self.quotes, self.weighting, self.min_quotes)
 
     @property
     def card(self) -> Card:
         """What it is made of."""
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
+        return self._card(
             assumption=("constant volatility",),
             technique=("weighted mean",),
-            calibration=(f"{self.weighting}-weighted least squares",),
+            calibration=(),
             code=("commonmode.pricing.flat",),
         )
 
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, self.weighting)
-
     def calibrate(self, chain: OptionChain) -> Success[FlatSurface] | Failure:
         """The least-squares constant."""
-        selected = chain_slices(
-            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
-        )
+        selected = self._slices(chain)
         if isinstance(selected, Failure):
             return selected
         s = selected.value

@@ -8,15 +8,15 @@ import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.market.chain import OptionChain
-from commonmode.pricing.fitted import SliceSurface, slice_table, surface_card, surface_requirements
+from commonmode.pricing._compiled import Engine, use_numba
+from commonmode.pricing.batch import fit_sabr_batch
+from commonmode.pricing.fitted import SliceSurface, slice_table
+from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.sabr import hagan_lognormal_vol
 from commonmode.pricing.sabr_fit import fit_sabr_slices
-from commonmode.pricing.slices import QuoteSource, Weighting, chain_slices, check_quote_options
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = ["SabrPerExpiry", "SabrSurface"]
 
@@ -45,7 +45,7 @@ class SabrSurface(SliceSurface):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SabrPerExpiry:
+class SabrPerExpiry(QuotedModel):
     """SABR by expiry with a fixed beta.
 
     Parameters
@@ -57,22 +57,23 @@ class SabrPerExpiry:
     weighting : {"vega", "spread"}
     min_quotes : int
         Strikes that a slice needs; at least three.
+    engine : {"auto", "numba", "numpy"}
+        numpy starts at once; numba fits a surface several times faster after a second to load
+        (several to compile, once): for hundreds of surfaces. The two agree to the tolerance of the
+        fit, not to the bit.
     venue, owner, purpose : str
         For the card.
     """
 
-    id: ModelId
+    least_quotes = 3
+
     beta: float = 1.0
-    quotes: QuoteSource = "mark"
-    weighting: Weighting = "vega"
-    min_quotes: int = 5
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
+    engine: Engine = "numpy"
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_quote_options(self.quotes, self.weighting, self.min_quotes, least=3)
+        QuotedModel.__post_init__(self)
+        use_numba(self.engine)
         if not 0.0 <= self.beta <= 1.0:
             raise ConfigurationError(
                 f"beta={self.beta} of {self.id} is not in [0, 1]",
@@ -84,46 +85,41 @@ class SabrPerExpiry:
         """What it is made of."""
         # With a lognormal backbone the smile depends on the moneyness alone.
         backbone = "sticky moneyness" if self.beta == 1.0 else f"sabr beta {self.beta:g}"
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
+        return self._card(
             assumption=("sabr dynamics", backbone),
             technique=("hagan expansion", "levenberg-marquardt"),
-            calibration=(f"{self.weighting}-weighted least squares", "each expiry on its own"),
+            calibration=("each expiry on its own",),
             code=("commonmode.pricing.sabr", "commonmode.pricing.least_squares"),
         )
 
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, self.weighting)
-
     def calibrate(self, chain: OptionChain) -> Success[SabrSurface] | Failure:
         """Fit every expiry; one that fails is kept as a failure of the fitted object."""
-        selected = chain_slices(
-            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
-        )
+        selected = self._slices(chain)
         if isinstance(selected, Failure):
             return selected
         s = selected.value
-        fit = fit_sabr_slices(s.forward, s.strike, s.years, s.vol, s.weight, beta=self.beta)
+        quotes = (s.forward, s.strike, s.years, s.vol, s.weight)
+        if use_numba(self.engine):
+            batch = fit_sabr_batch(*quotes, beta=self.beta, engine="numba")
+            alpha, rho, nu = (batch.column(name) for name in ("alpha", "rho", "nu"))
+            converged = batch.converged
+        else:
+            fit = fit_sabr_slices(*quotes, beta=self.beta)
+            alpha, rho, nu, converged = fit.alpha, fit.rho, fit.nu, fit.converged
         parameters = {
-            "alpha": fit.alpha,
-            "rho": fit.rho,
-            "nu": fit.nu,
-            "converged": fit.converged.astype(np.float64),
+            "alpha": alpha,
+            "rho": rho,
+            "nu": nu,
+            "converged": converged.astype(np.float64),
         }
         fitted = hagan_lognormal_vol(
             s.forward,
             s.strike,
             s.years[:, None],
-            fit.alpha[:, None],
+            alpha[:, None],
             self.beta,
-            fit.rho[:, None],
-            fit.nu[:, None],
+            rho[:, None],
+            nu[:, None],
         )
         table = slice_table(s, parameters, fitted, what=f"SABR of {chain.underlying}")
         return table if isinstance(table, Failure) else Success(SabrSurface(table, self.beta))

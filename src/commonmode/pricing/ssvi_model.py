@@ -11,23 +11,16 @@ import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray, frozen
 from commonmode.core.errors import ConfigurationError
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.core.units import YEAR_MS
 from commonmode.market.chain import OptionChain
 from commonmode.pricing._compiled import Engine, use_numba
-from commonmode.pricing.fitted import SliceSurface, SliceTable, surface_card, surface_requirements
-from commonmode.pricing.slices import (
-    ChainSlices,
-    QuoteSource,
-    Weighting,
-    chain_slices,
-    check_quote_options,
-)
+from commonmode.pricing.fitted import SliceSurface, SliceTable
+from commonmode.pricing.quoted import QuotedModel
+from commonmode.pricing.slices import ChainSlices
 from commonmode.pricing.ssvi import SsviSlices, ssvi_total_variance
 from commonmode.pricing.surface_fit import SurfaceFamily, SurfaceFit, fit_surface
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = ["EssviJoint", "SsviJoint", "SsviSurface", "fit_chain_slices"]
 
@@ -141,7 +134,7 @@ def _calibrate(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Joint:
+class _Joint(QuotedModel):
     """What the joint models share.
 
     Parameters
@@ -160,19 +153,14 @@ class _Joint:
         For the card.
     """
 
-    id: ModelId
-    quotes: QuoteSource = "mark"
-    weighting: Weighting = "vega"
-    min_quotes: int = 5
+    least_quotes = 3
+
     huber: float = 0.0
     engine: Engine = "numpy"
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_quote_options(self.quotes, self.weighting, self.min_quotes, least=3)
+        QuotedModel.__post_init__(self)
         use_numba(self.engine)
         if not self.huber >= 0.0:
             raise ConfigurationError(
@@ -180,29 +168,17 @@ class _Joint:
                 remedy="0 for least squares; 1.345 is the usual choice",
             )
 
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, self.weighting)
-
     def _fit(self, chain: OptionChain, family: SurfaceFamily) -> Success[SsviSurface] | Failure:
-        selected = chain_slices(
-            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
-        )
+        selected = self._slices(chain)
         return _calibrate(chain, selected, family, self.huber, self.engine)
 
-    def _card(self, shape: str, code: str) -> Card:
+    def _joint_card(self, shape: str) -> Card:
         robust = ("huber weights",) if self.huber > 0 else ()
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
+        return self._card(
             assumption=("sticky moneyness", shape, "no static arbitrage"),
             technique=("levenberg-marquardt", *robust),
-            calibration=(f"{self.weighting}-weighted least squares", "all expiries jointly"),
-            code=("commonmode.pricing.ssvi", code),
+            calibration=("all expiries jointly",),
+            code=("commonmode.pricing.ssvi", "commonmode.pricing.surface_fit"),
         )
 
 
@@ -229,7 +205,7 @@ class SsviJoint(_Joint):
     @property
     def card(self) -> Card:
         """What it is made of."""
-        return self._card(f"ssvi {self.phi} smile shape", "commonmode.pricing.surface_fit")
+        return self._joint_card(f"ssvi {self.phi} smile shape")
 
     def calibrate(self, chain: OptionChain) -> Success[SsviSurface] | Failure:
         """Fit all expiries jointly."""
@@ -259,7 +235,7 @@ class EssviJoint(_Joint):
     @property
     def card(self) -> Card:
         """What it is made of."""
-        return self._card("essvi smile shape", "commonmode.pricing.surface_fit")
+        return self._joint_card("essvi smile shape")
 
     def calibrate(self, chain: OptionChain) -> Success[SsviSurface] | Failure:
         """Fit all expiries jointly."""

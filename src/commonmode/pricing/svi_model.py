@@ -8,15 +8,15 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.market.chain import OptionChain
-from commonmode.pricing.fitted import SliceSurface, slice_table, surface_card, surface_requirements
-from commonmode.pricing.slices import QuoteSource, Weighting, chain_slices, check_quote_options
+from commonmode.pricing._compiled import Engine, use_numba
+from commonmode.pricing.batch import fit_svi_batch
+from commonmode.pricing.fitted import SliceSurface, slice_table
+from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.svi import svi_durrleman_g, svi_total_variance
 from commonmode.pricing.svi_fit import fit_svi_slices
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = ["SviPerExpiry", "SviSurface"]
 
@@ -47,7 +47,7 @@ class SviSurface(SliceSurface):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SviPerExpiry:
+class SviPerExpiry(QuotedModel):
     """Gatheral's SVI by expiry, quasi-explicit calibration.
 
     Parameters
@@ -57,59 +57,54 @@ class SviPerExpiry:
     weighting : {"vega", "spread"}
     min_quotes : int
         Strikes that a slice needs; at least five, as SVI has five parameters.
+    engine : {"auto", "numba", "numpy"}
+        numpy starts at once; numba fits a surface several times faster after a second to load
+        (several to compile, once): for hundreds of surfaces. The two agree to the tolerance of the
+        fit, not to the bit.
     venue, owner, purpose : str
         For the card.
     """
 
-    id: ModelId
-    quotes: QuoteSource = "mark"
-    weighting: Weighting = "vega"
+    least_quotes = 5
+
     min_quotes: int = 6
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
+    engine: Engine = "numpy"
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_quote_options(self.quotes, self.weighting, self.min_quotes, least=5)
+        QuotedModel.__post_init__(self)
+        use_numba(self.engine)
 
     @property
     def card(self) -> Card:
         """What it is made of."""
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
+        return self._card(
             assumption=("sticky moneyness", "svi smile shape"),
             technique=("svi quasi-explicit", "levenberg-marquardt"),
-            calibration=(f"{self.weighting}-weighted least squares", "each expiry on its own"),
+            calibration=("each expiry on its own",),
             code=("commonmode.pricing.svi", "commonmode.pricing.least_squares"),
         )
 
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, self.weighting)
-
     def calibrate(self, chain: OptionChain) -> Success[SviSurface] | Failure:
         """Fit every expiry; one that fails is kept as a failure of the fitted object."""
-        selected = chain_slices(
-            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
-        )
+        selected = self._slices(chain)
         if isinstance(selected, Failure):
             return selected
         s = selected.value
         k, t = s.log_moneyness, s.years[:, None]
         # Squared volatility errors to first order: dw = 2 vol T dvol.
-        fit = fit_svi_slices(k, s.vol**2 * t, s.weight / (2.0 * s.vol * t) ** 2)
-        raw = {name: getattr(fit, name) for name in _RAW}
+        w, weight = s.vol**2 * t, s.weight / (2.0 * s.vol * t) ** 2
+        if use_numba(self.engine):
+            batch = fit_svi_batch(k, w, weight, engine="numba")
+            raw, converged = {name: batch.column(name) for name in _RAW}, batch.converged
+        else:
+            fit = fit_svi_slices(k, w, weight)
+            raw, converged = {name: getattr(fit, name) for name in _RAW}, fit.converged
         column = {name: value[:, None] for name, value in raw.items()}
         with np.errstate(invalid="ignore"):
             fitted = np.sqrt(svi_total_variance(k, **column) / t)
         low, high = k.min(axis=1, keepdims=True), k.max(axis=1, keepdims=True)
         g = svi_durrleman_g(low + _G_NODES * (high - low), **column)
-        extra = {"min_g": g.min(axis=1), "converged": fit.converged.astype(np.float64)}
+        extra = {"min_g": g.min(axis=1), "converged": converged.astype(np.float64)}
         table = slice_table(s, raw | extra, fitted, what=f"SVI of {chain.underlying}")
         return table if isinstance(table, Failure) else Success(SviSurface(table))

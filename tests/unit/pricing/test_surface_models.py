@@ -220,3 +220,17 @@ def test_fitted_objects_are_frozen(make_chain):
         result.value.slices = None
     with pytest.raises(ValueError, match="read-only"):
         result.value.parameters["a"][0] = 1.0
+
+
+@pytest.mark.parametrize("kind", ["svi", "sabr"])
+def test_the_compiled_engine_fits_the_same_smile(kind, make_chain):
+    chain = make_chain(lambda k, years: 0.6 + 0.1 * np.tanh(2 * k) + 0.2 * k**2)
+    slow, fast = (
+        SURFACE_MODELS[kind](id=kind, engine=engine).calibrate(chain).value
+        for engine in ("numpy", "numba")
+    )
+    assert np.all(fast.parameters["converged"] == 1.0)
+    np.testing.assert_allclose(fast.rmse, slow.rmse, rtol=1e-4)
+    np.testing.assert_allclose(on_own_quotes(fast, chain), on_own_quotes(slow, chain), atol=2e-5)
+    with pytest.raises(ConfigurationError, match="engine"):
+        SURFACE_MODELS[kind](id=kind, engine="fortran")

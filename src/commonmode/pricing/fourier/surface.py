@@ -15,24 +15,20 @@ import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.market.chain import OptionChain
-from commonmode.pricing.fitted import SliceSurface, slice_table, surface_card, surface_requirements
+from commonmode.pricing.fitted import SliceSurface, slice_table
 from commonmode.pricing.fourier.fit import CfFit, Scope, fit_cf
 from commonmode.pricing.fourier.model import CharacteristicModel
 from commonmode.pricing.fourier.price import cf_implied_vol
 from commonmode.pricing.fourier.spaces import SPACES, CalibratedModel
 from commonmode.pricing.implied_vol import normalised_black_implied_vol
+from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.slices import (
     ChainSlices,
-    QuoteSource,
-    Weighting,
-    chain_slices,
     check_quote_options,
 )
 from commonmode.register.cards import Card
-from commonmode.register.model import Requirements
 
 __all__ = [
     "BatesModel",
@@ -103,7 +99,7 @@ def _fitted_vol(slices: ChainSlices, fit: CfFit) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _CfModel:
+class _CfModel(QuotedModel):
     """What the models share; see the subclasses.
 
     Parameters
@@ -124,15 +120,9 @@ class _CfModel:
     kind: ClassVar[CalibratedModel]
     assumption: ClassVar[tuple[str, ...]]
 
-    id: ModelId
-    quotes: QuoteSource = "mark"
-    weighting: Weighting = "vega"
     scope: Scope = "chain"
     min_quotes: int = 6
     outlier: float = 4.0
-    venue: str = "deribit"
-    owner: str = ""
-    purpose: str = ""
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -152,22 +142,12 @@ class _CfModel:
         """What it is made of."""
         together = "all expiries together" if self.scope == "chain" else "each expiry on its own"
         robust = ("huber outlier weights",) if np.isfinite(self.outlier) else ()
-        return surface_card(
-            self.id,
-            venue=self.venue,
-            quotes=self.quotes,
-            owner=self.owner,
-            purpose=self.purpose,
+        return self._card(
             assumption=("sticky moneyness", *self.assumption),
             technique=("characteristic function", "cosine series", "levenberg-marquardt"),
-            calibration=(f"{self.weighting}-weighted least squares", *robust, together),
+            calibration=(*robust, together),
             code=("commonmode.pricing.fourier",),
         )
-
-    @property
-    def requires(self) -> Requirements:
-        """What it reads."""
-        return surface_requirements(self.quotes, self.weighting)
 
     def calibrate(self, chain: OptionChain) -> Success[CfSurface] | Failure:
         """Fit; an expiry that cannot be used or fitted is kept as a failure of the surface."""
@@ -182,9 +162,7 @@ class _CfModel:
         return self._fit(chain, previous)
 
     def _fit(self, chain: OptionChain, previous: CfSurface | None) -> Success[CfSurface] | Failure:
-        selected = chain_slices(
-            chain, quotes=self.quotes, weighting=self.weighting, min_quotes=self.min_quotes
-        )
+        selected = self._slices(chain)
         if isinstance(selected, Failure):
             return selected
         s = selected.value

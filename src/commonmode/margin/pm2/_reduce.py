@@ -1,0 +1,340 @@
+"""Compiled reduction of accounts over a PM2 grid; imports numba.
+
+An account is summed group by group (an expiry's options, an underlying's linear contracts) into
+one vector over the scenarios; then the groups are discounted by the sign of their value, added up
+and the worst scenario is taken. Nothing is ever shared between accounts, every sum runs in the
+order of the account's positions, and no operation is reassociated: the bits depend neither on the
+number of threads nor on how accounts are cut into chunks, and the numpy twin has the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.pricing.kernels._compile import sources_stamp, widest_vectors
+
+__all__ = ["accounts_loop"]
+
+Int32Array = NDArray[np.int32]
+
+_F1: Final = types.Array(types.float64, 1, "C", readonly=True)
+_F2: Final = types.Array(types.float64, 2, "C", readonly=True)
+_I1: Final = types.Array(types.int32, 1, "C", readonly=True)
+_I2: Final = types.Array(types.int32, 2, "C", readonly=True)
+_L1: Final = types.Array(types.int64, 1, "C", readonly=True)
+_GRID: Final = (_F2, _I2, _F1, _F2, _I1, _F2, _F2, _F2, _L1, _F1, types.int64)
+_OUT: Final = (types.float64[:, ::1], types.int16[::1])
+_ACCOUNTS: Final = types.int64(
+    *_GRID, _L1, _I1, _F1, _F1, _F1, _F2, *_OUT, types.int64, types.int64
+)
+
+
+@njit(inline="always", error_model="numpy")
+def _sum_group(
+    rows: FloatArray,
+    kind: Int32Array,
+    linear_oracle: FloatArray,
+    instrument: Int32Array,
+    quantity: FloatArray,
+    low: int,
+    high: int,
+    coins_at: int,
+    width: int,
+    value: FloatArray,
+    scalars: FloatArray,
+) -> int:
+    """Sum the positions from `low` on that are in the group of the first; gives the next one.
+
+    `value` gets the weighted row; `scalars` the naked shorts and gross size in coins, the linear
+    contracts' charge for doubtful feeds in USD and the gross size of perpetuals. Gives -1 if the
+    positions are not in the order of the table.
+    """
+    group = kind[instrument[low], 0]
+    strike = np.int32(-1)
+    before = np.int32(-1)
+    naked = 0.0
+    net = 0.0
+    gross = 0.0
+    oracle = 0.0
+    perp = 0.0
+    for s in range(np.uint64(width)):
+        value[s] = 0.0
+    p = low
+    while p < high:
+        i = instrument[p]
+        if i < before or i >= rows.shape[0]:
+            return -1
+        if kind[i, 0] != group:
+            break
+        before = i
+        q = quantity[p]
+        p += 1
+        if q == 0.0:
+            continue
+        row = rows[i]
+        for s in range(np.uint64(width)):
+            value[s] += q * row[s]
+        coins = q * row[coins_at]
+        if kind[i, 1] != strike:
+            naked += max(-net, 0.0)
+            net = 0.0
+            strike = kind[i, 1]
+        net += coins
+        gross += abs(coins)
+        oracle += abs(q) * linear_oracle[i]
+        if kind[i, 2] == 1:
+            perp += abs(coins)
+    scalars[0] = naked + max(-net, 0.0)
+    scalars[1] = gross
+    scalars[2] = oracle
+    scalars[3] = perp
+    return p
+
+
+@njit(inline="always", error_model="numpy")
+def _add_group(
+    value: FloatArray,
+    group: FloatArray,
+    skews: FloatArray,
+    mark: float,
+    count: int,
+    total: FloatArray,
+) -> None:
+    """Add an expiry's change in value under each scenario, discounted, to `total`."""
+    long = group[0]
+    short = group[1]
+    for s in range(np.uint64(count)):
+        v = value[s]
+        change = v * (long if v >= 0.0 else short) - mark
+        total[s] += -abs(change) if skews[s] != 0.0 else change
+
+
+@njit(error_model="numpy")
+def _finish(
+    used: int,
+    ids: Int32Array,
+    values: FloatArray,
+    scalars: FloatArray,
+    groups: FloatArray,
+    group_underlying: Int32Array,
+    scenarios: FloatArray,
+    underlyings: FloatArray,
+    assets: FloatArray,
+    follows: IntArray,
+    terms: FloatArray,
+    count: int,
+    cash: float,
+    unrealised: float,
+    collateral: FloatArray,
+    total: FloatArray,
+    home: NDArray[np.bool_],
+    out: FloatArray,
+    worst: NDArray[np.int16],
+    a: int,
+) -> None:
+    """The account's margin from the sums of its groups, into column `a` of `out`."""
+    expiries = groups.shape[0] - underlyings.shape[0]
+    n_assets = assets.shape[0]
+    homes = 0
+    for u in range(home.shape[0]):
+        home[u] = False
+    for k in range(used):
+        u = group_underlying[ids[k]]
+        homes += 0 if home[u] else 1
+        home[u] = True
+    if homes == 0:
+        # Without a position: the underlyings that the collateral follows.
+        for c in range(n_assets):
+            u = follows[c]
+            if u >= 0 and collateral[c] != 0.0 and not home[u]:
+                home[u] = True
+                homes += 1
+        if homes == 0 and home.shape[0] == 1:
+            home[0] = True
+    loss = 0.0
+    marks = 0.0
+    naked = 0.0
+    perps = 0.0
+    oracle = 0.0
+    deepest = 0.0
+    binding = -1
+    confidence = 1.0
+    k = 0
+    for u in range(home.shape[0]):
+        if not home[u]:
+            continue
+        spot = underlyings[u, 0]
+        if underlyings[u, 1] < confidence:
+            confidence = underlyings[u, 1]
+        elif underlyings[u, 1] != underlyings[u, 1]:
+            oracle = np.nan
+        delta = 0.0
+        for c in range(n_assets):
+            if follows[c] == u and collateral[c] != 0.0:
+                delta += collateral[c] * assets[c, 0]
+        for s in range(np.uint64(count)):
+            total[s] = delta * scenarios[1, s]
+        basis = 0.0
+        plain = 0.0
+        doubtful = 0.0
+        perp = 0.0
+        while k < used and group_underlying[ids[k]] == u:
+            g = ids[k]
+            mark = values[k, count + 2]
+            marks += mark
+            if g >= expiries:
+                for s in range(np.uint64(count)):
+                    total[s] += values[k, s]
+                perps += scalars[k, 1] * spot
+                oracle += scalars[k, 2]
+                perp += scalars[k, 3]
+            else:
+                _add_group(values[k], groups[g], scenarios[2], mark, count, total)
+                lost = min(values[k, count] - mark, values[k, count + 1] - mark)
+                basis += min(lost, 0.0) * groups[g, 2]
+                naked += scalars[k, 0] * spot
+                plain += scalars[k, 1] * groups[g, 3]
+                doubtful += scalars[k, 1] * groups[g, 4]
+            k += 1
+        least = basis
+        at = count
+        for s in range(count):
+            pnl = scenarios[0, s] * total[s]
+            if pnl < least:
+                least = pnl
+                at = s
+        loss -= least
+        oracle += doubtful if perp != 0.0 else plain
+        if binding < 0 or least < deepest:
+            deepest = least
+            binding = at
+    held = 0.0
+    kept = 0.0
+    more = 0.0
+    for c in range(n_assets):
+        if collateral[c] == 0.0:
+            continue
+        worth = collateral[c] * assets[c, 0]
+        u = follows[c]
+        first = 3 if u >= 0 and home[u] else 5
+        held += worth
+        kept += worth * assets[c, first]
+        more += worth * assets[c, first + 1]
+        sure = confidence if confidence < assets[c, 1] else assets[c, 1]
+        if sure < assets[c, 2]:
+            oracle += (1.0 - sure) * terms[8] * worth
+    out[0, a] = cash + unrealised + held + marks
+    out[3, a] = terms[0] * loss
+    out[4, a] = terms[2] * loss
+    out[5, a] = naked * (terms[5] + terms[6])
+    out[6, a] = perps * (terms[3] + terms[4])
+    out[7, a] = kept + more
+    out[8, a] = oracle
+    out[9, a] = terms[1] * loss
+    out[10, a] = naked * terms[5]
+    out[11, a] = perps * terms[3]
+    out[12, a] = kept
+    out[1, a] = out[3, a] + out[4, a] + out[5, a] + out[6, a] + out[7, a] + out[8, a]
+    out[2, a] = out[9, a] + out[10, a] + out[11, a] + out[12, a]
+    worst[a] = binding
+
+
+def accounts_loop(width: int) -> Callable[..., Any]:
+    """The compiled loop over accounts ``low .. high - 1``, for rows of `width` columns.
+
+    It takes the arrays of a grid and the number of scenarios, those of the accounts, the output
+    (13, A) and the binding scenarios (A,), low and high. It gives -1, or the first account whose
+    positions are not in the order of the instrument table.
+    """
+    stamp = sources_stamp()
+
+    @njit(_ACCOUNTS, cache=True, nogil=True, error_model="numpy", boundscheck=False)
+    def loop(
+        rows: FloatArray,
+        kind: Int32Array,
+        linear_oracle: FloatArray,
+        groups: FloatArray,
+        group_underlying: Int32Array,
+        scenarios: FloatArray,
+        underlyings: FloatArray,
+        assets: FloatArray,
+        follows: IntArray,
+        terms: FloatArray,
+        count: int,
+        offsets: IntArray,
+        instrument: Int32Array,
+        quantity: FloatArray,
+        cash: FloatArray,
+        unrealised: FloatArray,
+        collateral: FloatArray,
+        out: FloatArray,
+        worst: NDArray[np.int16],
+        low: int,
+        high: int,
+    ) -> int:
+        first = low + widest_vectors(stamp) - stamp
+        n = groups.shape[0] + 1
+        values = np.empty((n, width))
+        scalars = np.empty((n, 4))
+        ids = np.empty(n, np.int32)
+        total = np.empty(width)
+        home = np.empty(underlyings.shape[0], np.bool_)
+        for a in range(first, high):
+            p = offsets[a]
+            end = offsets[a + 1]
+            used = 0
+            last = -1
+            while p < end:
+                if instrument[p] < last or instrument[p] >= rows.shape[0]:
+                    return a
+                g = kind[instrument[p], 0]
+                p = _sum_group(
+                    rows,
+                    kind,
+                    linear_oracle,
+                    instrument,
+                    quantity,
+                    p,
+                    end,
+                    count + 3,
+                    width,
+                    values[used],
+                    scalars[used],
+                )
+                if p < 0:
+                    return a
+                last = instrument[p - 1]
+                if scalars[used, 1] != 0.0:
+                    ids[used] = g
+                    used += 1
+            _finish(
+                used,
+                ids,
+                values,
+                scalars,
+                groups,
+                group_underlying,
+                scenarios,
+                underlyings,
+                assets,
+                follows,
+                terms,
+                count,
+                cash[a],
+                unrealised[a],
+                collateral[a],
+                total,
+                home,
+                out,
+                worst,
+                a,
+            )
+        return -1
+
+    return loop

@@ -16,6 +16,7 @@ from commonmode.core.errors import ConfigurationError
 __all__ = [
     "BookSettings",
     "IndexSettings",
+    "MarginSettings",
     "MarketSettings",
     "ModelSettings",
     "PanelSettings",
@@ -146,6 +147,31 @@ class BookSettings(_Strict):
     positions: dict[str, float] = Field(min_length=1)
 
 
+class MoveSettings(_Strict):
+    """One hypothetical move of the market."""
+
+    label: str = Field(min_length=1)
+    returns: dict[str, float] = Field(default_factory=dict)
+    vol_moves: dict[str, float] = Field(default_factory=dict)
+
+
+class MarginSettings(_Strict):
+    """How the population is margined."""
+
+    methods: tuple[Literal["pm2", "standard", "deribit", "dynamic"], ...] = (
+        "pm2",
+        "standard",
+        "deribit",
+        "dynamic",
+    )
+    marks: str = ""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    stable_price: float = Field(default=1.0, gt=0)
+    max_age_seconds: float = Field(default=600.0, gt=0)
+    hedge_half_spread: float = Field(default=0.0002, ge=0, lt=0.5)
+    moves: tuple[MoveSettings, ...] = ()
+
+
 class IndexSettings(_Strict):
     """How the indices are computed."""
 
@@ -163,6 +189,7 @@ class StudyFile(_Strict):
     panels: tuple[PanelSettings, ...] = Field(min_length=1)
     population: PopulationSettings | None = None
     books: tuple[BookSettings, ...] = ()
+    margin: MarginSettings | None = None
     indices: IndexSettings = IndexSettings()
 
     @model_validator(mode="after")
@@ -175,6 +202,13 @@ class StudyFile(_Strict):
                 raise ValueError(f"{what} used twice: {', '.join(double)}")
         if self.books and self.population is None:
             raise ValueError("books are valued at the snapshot of a [population]: add that section")
+        if self.margin is not None and self.population is None:
+            raise ValueError("margin is that of a [population]: add that section")
+        if self.margin is not None and self.margin.marks not in ("", *ids):
+            raise ValueError(
+                f"margin.marks names model {self.margin.marks!r}, which is not in the study"
+                + _hint(self.margin.marks, ids)
+            )
         for book in self.books:
             for model in (book.surface_model, book.risk_model):
                 if model not in ids:

@@ -197,10 +197,11 @@ class Dynamic:
         p = self.parameters
         marks, greeks = mark_values(market), sensitivities(market)
         sets = self.scenarios.all
+        held = np.unique(accounts.instrument).astype(np.int64)
 
         def profits(vol: FloatArray | None) -> tuple[ScenarioProfit, ...]:
             return tuple(
-                instrument_profit(market, one, vol=vol, marks=marks, stable=self.stable)
+                instrument_profit(market, one, vol=vol, marks=marks, held=held, stable=self.stable)
                 for one in sets
             )
 

@@ -95,6 +95,7 @@ def instrument_profit(
     *,
     vol: FloatArray | None = None,
     marks: FloatArray | None = None,
+    held: IntArray | None = None,
     stable: str = "",
 ) -> ScenarioProfit:
     """Revalue every instrument and asset once, on its own underlying's moves.
@@ -109,21 +110,27 @@ def instrument_profit(
     marks : float64, shape (I,), optional
         What the contracts are carried at, USD; their value under ``vol`` if left out. With another
         model's ``vol`` and the reference's marks the profit includes what the models disagree on.
+    held : int64, optional
+        Rows of the instruments that are needed; all of them if left out.
     stable : str
         Factor that moves the settlement stablecoin; "" for none.
 
     Returns
     -------
     ScenarioProfit
-        NaN rows for instruments without a volatility or a factor.
+        NaN rows for instruments that are not needed, or have no volatility or no factor.
     """
     used = market.vol if vol is None else vol
     carried = mark_values(market, used) if marks is None else marks
     columns = _columns(market, scenarios)
     factor = columns[market.underlying] if len(market.underlying) else np.zeros(0, dtype=np.int64)
     profit = np.full((len(factor), len(scenarios)), np.nan)
-    for k in np.unique(factor[factor >= 0]).tolist():
-        rows = np.flatnonzero(factor == k)
+    needed = np.ones(len(factor), dtype=np.bool_)
+    if held is not None:
+        needed[:] = False
+        needed[held] = True
+    for k in np.unique(factor[needed & (factor >= 0)]).tolist():
+        rows = np.flatnonzero(needed & (factor == k))
         grid = ScenarioGrid(
             np.exp(scenarios.log_returns[:, k]), vol_scale=1.0 + scenarios.vol_moves[:, k]
         )

@@ -1,0 +1,167 @@
+"""The margin methods by name, ready to use on a study's market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from commonmode.app.study.schema import MarginSettings
+from commonmode.core.errors import CommonmodeError, ConfigurationError
+from commonmode.core.result import Failure, FailureReason
+from commonmode.margin.deribit.method import DeribitMargin
+from commonmode.margin.deribit.parameters import deribit_from_toml, merged
+from commonmode.margin.dynamic.build import build_scenarios, hedge_markets, return_panel
+from commonmode.margin.dynamic.hypothetical import NamedMove
+from commonmode.margin.dynamic.liquidity import measure_liquidity
+from commonmode.margin.dynamic.method import Dynamic
+from commonmode.margin.market import MarginMarket
+from commonmode.margin.method import MarginMethod
+from commonmode.margin.parameter_files import shipped_file, shipped_files
+from commonmode.margin.pm2 import PM2, parameters_from_toml
+from commonmode.margin.standard_method import StandardMargin
+from commonmode.margin.standard_parameters import standard_from_toml
+from commonmode.market.feed import Feed
+from commonmode.market.history import History
+from commonmode.market.snapshot import Snapshot
+
+__all__ = ["METHODS", "BuiltMethods", "build_methods"]
+
+METHODS: Final = ("pm2", "standard", "deribit", "dynamic")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BuiltMethods:
+    """Methods that can be used here, and why the others cannot.
+
+    Attributes
+    ----------
+    methods : tuple of MarginMethod
+    sources : mapping of method id to str
+        Parameter set, and where it is from.
+    failures : mapping of method id to Failure
+    """
+
+    methods: tuple[MarginMethod, ...]
+    sources: Mapping[str, str]
+    failures: Mapping[str, Failure]
+
+
+def build_methods(
+    names: Sequence[str],
+    market: MarginMarket,
+    snapshot: Snapshot,
+    feed: Feed,
+    settings: MarginSettings,
+    folder: Path,
+) -> BuiltMethods:
+    """Build the methods that are named.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of :data:`METHODS`.
+    market : MarginMarket
+    snapshot : Snapshot
+        The one that the market was made of.
+    feed : Feed
+        Histories for the scenarios of ``dynamic``; nothing after the snapshot is used.
+    settings : MarginSettings
+    folder : Path
+        Paths of parameter files are relative to it.
+
+    Raises
+    ------
+    ConfigurationError
+        An unknown method, or parameters that cannot be read. What the market lacks for a method is
+        a failure of that method alone.
+    """
+    strange = [name for name in names if name not in METHODS]
+    if strange:
+        raise ConfigurationError(
+            f"margin method {', '.join(strange)} is not known",
+            remedy=f"methods: {', '.join(METHODS)}",
+        )
+    built: list[MarginMethod] = []
+    sources: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
+    for name in dict.fromkeys(names):
+        if name == "dynamic":
+            try:
+                method, source = _dynamic(market, snapshot, feed, settings)
+            except CommonmodeError as error:
+                failures[name] = Failure(
+                    FailureReason.MISSING_DATA, str(error), getattr(error, "remedy", "")
+                )
+                continue
+        else:
+            texts = _texts(name, settings.parameters.get(name, ""), folder)
+            method, source = _published(name, texts)
+        built.append(method)
+        sources[name] = source
+    return BuiltMethods(tuple(built), sources, failures)
+
+
+def _texts(name: str, chosen: str, folder: Path) -> list[tuple[str, str]]:
+    """Parameter files as (text, where): one's own, a shipped version, or what is the default."""
+    if not chosen.endswith(".toml"):
+        versions = [chosen] if chosen else _DEFAULTS[name]()
+        return [shipped_file(name, version) for version in versions]
+    file = folder / chosen
+    try:
+        return [(file.read_text(encoding="utf-8"), chosen)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"parameters of {name}: {file} cannot be read: {error}",
+            remedy="name a shipped version, or a file beside the study",
+        ) from error
+
+
+_DEFAULTS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
+    "pm2": lambda: shipped_files("pm2")[-1:],
+    "standard": lambda: ("main-network",),
+    # One set per coin was published, years apart.
+    "deribit": lambda: shipped_files("deribit"),
+}
+
+
+def _published(name: str, texts: Sequence[tuple[str, str]]) -> tuple[MarginMethod, str]:
+    """A published method under a parameter set, and where that is from."""
+    if name == "pm2":
+        pm2 = [parameters_from_toml(text, where=where) for text, where in texts][-1]
+        return PM2(pm2), f"{pm2.name} {pm2.version}: {pm2.source}"
+    if name == "standard":
+        header, standard = [standard_from_toml(text, where=where) for text, where in texts][-1]
+        return StandardMargin(standard), f"{header.name} {header.version}: {header.source}"
+    sets = [deribit_from_toml(text, where=where) for text, where in texts]
+    source = "; ".join(f"{h.name} {h.version}: {h.source}" for h, _ in sets)
+    return DeribitMargin(merged(*(parameters for _, parameters in sets))), source
+
+
+def _dynamic(
+    market: MarginMarket,
+    snapshot: Snapshot,
+    feed: Feed,
+    settings: MarginSettings,
+) -> tuple[MarginMethod, str]:
+    coins = market.underlyings.name.tolist()
+    histories: dict[str, History] = {
+        coin: feed.history(coin, None, snapshot.time_ms) for coin in coins
+    }
+    panel = return_panel(histories, until_ms=snapshot.time_ms)
+    named = [NamedMove(one.label, one.returns, one.vol_moves) for one in settings.moves]
+    sets, failed = build_scenarios(panel, coins=coins, moves=named or None)
+    hedge = hedge_markets(
+        histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
+    )
+    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge))
+    first, last = sets.normal.labels[0], sets.normal.labels[-1]
+    source = (
+        f"{len(sets.normal)} filtered moves of {sets.normal.horizon_minutes:g} minutes from "
+        f"{first} to {last}, {len(sets.stressed)} stressed ones around {sets.stressed.labels[0]}, "
+        f"{0 if sets.hypothetical is None else len(sets.hypothetical)} hypothetical"
+    )
+    if failed:
+        source += f"; without {', '.join(failed)}"
+    return method, source

@@ -157,7 +157,10 @@ def test_greeks_are_derivatives(law, years):
 @given(st.builds(Heston, **variance), maturities)
 def test_heston_far_wings_have_a_vol(law, years):
     """The contour keeps the digits of prices that a series cannot see."""
-    strikes = 100.0 * np.exp(np.array([-6.0, 6.0]) * np.sqrt(law.v0 * years))
+    # Six deviations of the mean variance: v0 alone may be far from what the years bring, and far
+    # enough out a price is below the smallest number.
+    total = law.theta * years - (law.v0 - law.theta) * np.expm1(-law.kappa * years) / law.kappa
+    strikes = 100.0 * np.exp(np.array([-6.0, 6.0]) * np.sqrt(total))
     vol = cf_implied_vol(law, 100.0, strikes, years)
     assert np.all(np.isfinite(vol))
     assert np.all(vol > 0)

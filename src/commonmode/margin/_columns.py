@@ -1,27 +1,37 @@
-"""What the two venue methods share: positions as columns, failures by account, the final table."""
+"""What the two venue methods share: positions as columns, what they refuse, the final table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.errors import DataError
 from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import MarginTable
+from commonmode.market.instruments import InstrumentKind
 
 __all__ = [
+    "DELTA_ONE",
     "Columns",
     "columns_of",
     "failures_by_account",
     "margin_table",
+    "refuse_failed",
+    "refused_collateral",
     "starts_of",
     "sums",
+    "unsupported_instruments",
 ]
+
+DELTA_ONE: Final = (InstrumentKind.PERPETUAL.value, InstrumentKind.FUTURE.value)
+"""Kinds of instrument whose profit is their size times the move of the price."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +104,50 @@ def failures_by_account(
     return failures | dict(accounts.failures)
 
 
+def unsupported_instruments(
+    market: MarginMarket, underlyings: Iterable[str], method: str
+) -> dict[int, Failure]:
+    """Instruments that are no option, future or perpetual on one of the ``underlyings``."""
+    table = market.instruments
+    known = np.isin(market.underlyings.name, list(underlyings))
+    taken = table.is_option | np.isin(table.kind, DELTA_ONE)
+    failures = {}
+    for row in np.flatnonzero(~(taken & known[market.underlying])).tolist():
+        name, coin = str(table.instrument[row]), str(table.underlying[row])
+        why = (
+            f"{name}: {method} takes options, futures and perpetuals only"
+            if not taken[row]
+            else f"{name}: the parameters of {method} have no {coin}"
+        )
+        failures[row] = Failure(
+            FailureReason.UNSUPPORTED, why, "margin the account by another method"
+        )
+    return failures
+
+
+def refused_collateral(
+    accounts: Accounts, market: MarginMarket, accepted: Sequence[bool], method: str
+) -> dict[int, Failure]:
+    """Accounts that post an asset that is not accepted, or one without a price."""
+    failures: dict[int, Failure] = {}
+    for c, name in enumerate(market.assets.name.tolist()):
+        if not accepted[c]:
+            why = Failure(
+                FailureReason.UNSUPPORTED,
+                f"{name} is not accepted as collateral by the parameters of {method}",
+                "add terms for it to the parameters, or margin by another method",
+            )
+        elif not np.isfinite(market.assets.price[c]):
+            why = Failure(
+                FailureReason.MISSING_DATA, f"collateral {name} has no price", "state its price"
+            )
+        else:
+            continue
+        for row in np.flatnonzero(accounts.collateral[:, c] != 0.0).tolist():
+            failures.setdefault(row, why)
+    return failures
+
+
 def margin_table(
     method: str,
     accounts: Accounts,
@@ -136,3 +190,15 @@ def margin_table(
             {row: text for row, text in (notices or {}).items() if row not in failures}
         ),
     )
+
+
+def refuse_failed(table: MarginTable) -> None:
+    """An account without a margin has no legs either.
+
+    Raises
+    ------
+    DataError
+        With the reason and remedy of the first failure.
+    """
+    for row, why in table.failures.items():
+        raise DataError(f"{table.ids[row]}: {why.message}", remedy=why.remedy)

@@ -8,14 +8,17 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.result import Failure, FailureReason
 from commonmode.margin._columns import (
+    DELTA_ONE,
     Columns,
     columns_of,
     failures_by_account,
     margin_table,
+    refuse_failed,
+    refused_collateral,
     starts_of,
     sums,
+    unsupported_instruments,
 )
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.market import MarginMarket
@@ -28,12 +31,11 @@ from commonmode.margin.standard import (
     short_option_requirement,
     worst_payoff,
 )
-from commonmode.market.instruments import InstrumentKind
 from commonmode.pricing.black76 import black76_price
 
 __all__ = ["StandardMargin"]
 
-_DELTA_ONE: Final = (InstrumentKind.PERPETUAL.value, InstrumentKind.FUTURE.value)
+_NAME: Final = "the standard manager"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +104,11 @@ class StandardMargin:
             the account that holds it.
         """
         n = len(accounts)
-        failures = failures_by_account(accounts, market, self._unsupported(market))
-        failures |= self._refused(accounts, market, failures)
+        terms = self.parameters
+        unknown = unsupported_instruments(market, terms.markets, _NAME)
+        accepted = [name in terms.collateral for name in market.assets.name.tolist()]
+        failures = refused_collateral(accounts, market, accepted, _NAME)
+        failures |= failures_by_account(accounts, market, unknown)
         unit = self._unit(market)
         columns = columns_of(accounts, market)
         option = market.instruments.is_option[columns.instrument]
@@ -158,6 +163,7 @@ class StandardMargin:
             that price, and a call its part of what is unpaired.
         """
         one = accounts.select(np.array([row], dtype=np.int64))
+        refuse_failed(self.margin(one, market))
         unit, columns = self._unit(market), columns_of(one, market)
         option = market.instruments.is_option[columns.instrument]
         groups = self._groups(columns.select(option), market, unit)
@@ -257,7 +263,7 @@ class StandardMargin:
             unit["oracle"][option] = spot * confidence_penalty(
                 sure, terms.option_confidence, terms.confidence_factor
             )
-            linear = np.flatnonzero(mine & np.isin(table.kind, _DELTA_ONE))
+            linear = np.flatnonzero(mine & np.isin(table.kind, DELTA_ONE))
             dated = market.expiry[linear] >= 0
             price = np.where(dated, table.forward[linear], tables[0].perp_price[u])
             sure_perp = min(tables[0].spot_confidence[u], tables[0].perp_confidence[u])
@@ -335,43 +341,3 @@ class StandardMargin:
             counts,
             price * missing,
         )
-
-    def _unsupported(self, market: MarginMarket) -> dict[int, Failure]:
-        """Instruments the manager does not take."""
-        table = market.instruments
-        known = np.isin(market.underlyings.name, list(self.parameters.markets))
-        taken = table.is_option | np.isin(table.kind, _DELTA_ONE)
-        failures = {}
-        for row in np.flatnonzero(~(taken & known[market.underlying])).tolist():
-            name, coin = str(table.instrument[row]), str(table.underlying[row])
-            why = (
-                f"{name}: the standard manager takes options, perpetuals and futures only"
-                if not taken[row]
-                else f"{name}: the standard manager has no terms for {coin}"
-            )
-            failures[row] = Failure(
-                FailureReason.UNSUPPORTED, why, "margin the account by another method"
-            )
-        return failures
-
-    def _refused(
-        self, accounts: Accounts, market: MarginMarket, known: dict[int, Failure]
-    ) -> dict[int, Failure]:
-        """Accounts that post an asset without terms, or one without a price."""
-        failures: dict[int, Failure] = {}
-        for c, name in enumerate(market.assets.name.tolist()):
-            if name not in self.parameters.collateral:
-                why = Failure(
-                    FailureReason.UNSUPPORTED,
-                    f"{name} is not accepted as collateral by the standard manager",
-                    "add terms for it to the parameters, or margin by another method",
-                )
-            elif not np.isfinite(market.assets.price[c]):
-                why = Failure(
-                    FailureReason.MISSING_DATA, f"collateral {name} has no price", "state its price"
-                )
-            else:
-                continue
-            posted = np.flatnonzero(accounts.collateral[:, c] != 0.0).tolist()
-            failures |= {row: why for row in posted if row not in known and row not in failures}
-        return failures

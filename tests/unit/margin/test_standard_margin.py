@@ -79,6 +79,12 @@ def test_bad_accounts_do_not_touch_the_others() -> None:
     assert table.maintenance[4] == pytest.approx(SPOT["BTC"] * (1 - 0.75))
 
 
+def test_a_failed_account_has_no_legs() -> None:
+    held = accounts_on(MARKET, [{"BTC-POWER-2": 1.0}])
+    with pytest.raises(DataError, match="POWER"):
+        METHOD.legs(held, MARKET, 0)
+
+
 def test_an_underlying_without_terms_fails_whoever_holds_it() -> None:
     market = replace(MARKET, underlyings=replace(MARKET.underlyings, name=np.array(["BTC", "SOL"])))
     table = METHOD.margin(accounts_on(market, [{CALL: 1.0}, {"ETH-PERPETUAL": 1.0}]), market)

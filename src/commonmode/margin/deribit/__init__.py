@@ -12,6 +12,7 @@ from commonmode.margin.deribit.aggregate import (
     roll_rate,
     worst_case,
 )
+from commonmode.margin.deribit.method import DeribitMargin
 from commonmode.margin.deribit.parameters import (
     CurrencyTerms,
     DeribitParameters,
@@ -34,6 +35,7 @@ from commonmode.margin.deribit.scenarios import (
 __all__ = [
     "EXTENDED_MOVES",
     "CurrencyTerms",
+    "DeribitMargin",
     "DeribitParameters",
     "GeneralTerms",
     "Grid",

@@ -24,6 +24,7 @@ from commonmode.pricing.black76 import black76_price
 
 __all__ = [
     "EXTENDED_MOVES",
+    "SCENARIOS",
     "Grid",
     "future_pnl",
     "option_pnl",
@@ -35,6 +36,10 @@ EXTENDED_MOVES: Final = (-0.66, -0.33, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """Moves of the extended table."""
 
 _STEPS: Final = 4
+
+SCENARIOS: Final = 3 * (2 * _STEPS + 1) + len(EXTENDED_MOVES)
+"""Of both tables."""
+
 _DAYS_PER_YEAR: Final = 365.0
 # Shorter times than this (under a second) would only divide by zero: no volatility is left there.
 _LEAST_DAYS: Final = 1e-5

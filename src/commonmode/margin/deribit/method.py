@@ -276,8 +276,9 @@ class DeribitMargin:
     def _ledgers(self, columns: Columns, market: MarginMarket, unit: _Unit) -> _Ledgers:
         n_u = len(market.underlyings)
         ledger = unit.ledger[columns.instrument]
-        key = columns.account * max(2 * n_u, 1) + ledger
-        # Positions come by account and instrument; the profits are added by ledger.
+        # By ledger, then account: the rows of a ledger are one slice of the tables below.
+        key = ledger * (int(columns.account[-1]) + 1 if len(columns.account) else 1)
+        key = key + columns.account
         order = np.argsort(key, kind="stable")
         start = starts_of(key[order])
         group = np.empty(len(key), dtype=np.int64)
@@ -305,33 +306,32 @@ class DeribitMargin:
             terms = self._terms(market, at)
             if terms is None:
                 continue
-            rows, u = own == at, at % n_u
+            u, price = at % n_u, float(unit_usd[at])
+            rows = slice(*np.searchsorted(own, [at, at + 1]).tolist())
             pair = self.parameters.pairs[str(market.underlyings.name[u])]
             grid, index = scenario_grid(pair), float(market.underlyings.spot[u])
             forgiven = dampening(grid, pair, terms, index, coin_settled=at < n_u)
-            kept[rows] = aggregated_pnl(pnl[rows], grid, forgiven, terms, float(unit_usd[at]))
+            kept[rows] = price * aggregated_pnl(pnl[rows], grid, forgiven, terms, price)
+            pnl[rows] *= price
             shock[rows] = delta_shock(delta[rows], index, pair) * index
-        price = unit_usd[own]
-        kept, pnl = kept * price[:, None], pnl * price[:, None]
         pools = account if self.cross else account * (n_u + 1) + np.minimum(own, n_u)
-        pool_start = starts_of(pools)
-        pool = np.repeat(
-            np.arange(len(pool_start)), np.diff(np.append(pool_start, len(pools)))
-        ).astype(np.int64)
-        total = np.add.reduceat(kept, pool_start, axis=0) if len(pool_start) else kept
+        pool_keys, pool = np.unique(pools, return_inverse=True)
+        members = csr_array(
+            (np.ones(len(pool)), (pool, np.arange(len(pool)))), shape=(len(pool_keys), len(pool))
+        )
         return _Ledgers(
             of=group,
             account=account,
             ledger=own,
             kept=kept,
             pnl=pnl,
-            pool=pool,
-            pool_account=account[pool_start],
-            worst=worst_case(total),
+            pool=pool.astype(np.int64),
+            pool_account=pool_keys if self.cross else pool_keys // (n_u + 1),
+            worst=worst_case(np.asarray(members @ kept, dtype=np.float64)),
             expiry_of=expiry_of.astype(np.int64),
             expiry_delta=expiry_delta,
             delta=delta,
-            roll=roll * price,
+            roll=roll * unit_usd[own],
             shock=shock,
         )
 

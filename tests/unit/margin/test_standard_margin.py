@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_markets import MONEYNESS, SPOT, accounts_on, small_market, without_cash
+from venue_markets import SPOT, accounts_on, small_market, without_cash
 
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.result import FailureReason
@@ -208,7 +208,6 @@ def test_shipped_sets_are_read() -> None:
     assert shipped_standard_versions() == ("defaults", "main-network")
     for version in shipped_standard_versions():
         assert set(shipped_standard(version).markets) == {"BTC", "ETH"}
-    assert len(MONEYNESS) == 3
     with pytest.raises(ConfigurationError, match="main-network"):
         shipped_standard("2019")
 

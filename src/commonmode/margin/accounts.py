@@ -114,7 +114,7 @@ class Accounts:
         sizes = np.diff(self.offsets)[rows]
         offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         at = np.repeat(self.offsets[rows] - offsets[:-1], sizes) + np.arange(offsets[-1])
-        kept = {int(row): new for new, row in enumerate(rows)}
+        kept = {int(row): new for new, row in enumerate(rows)} if self.failures else {}
         return Accounts(
             ids=self.ids[rows],
             offsets=offsets,

@@ -23,6 +23,7 @@ __all__ = [
     "capital_efficiency",
     "collateral_health",
     "haircuts",
+    "isolated_legs",
     "lending_terms",
 ]
 

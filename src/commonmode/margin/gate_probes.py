@@ -21,7 +21,7 @@ from commonmode.margin.market import Assets, Expiries, MarginMarket, Underlyings
 from commonmode.margin.method import MarginMethod, MarginTable
 from commonmode.market.instruments import InstrumentKind
 
-__all__ = ["Probes", "base_books", "probe_accounts", "random_books", "reference_market"]
+__all__ = ["Lines", "Probes", "base_books", "probe_accounts", "random_books", "reference_market"]
 
 _DAY_MS = 86_400_000
 # 2026-01-01T00:00Z; only differences of times matter.

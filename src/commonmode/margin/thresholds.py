@@ -23,7 +23,16 @@ from commonmode.margin.method import MarginMethod, MarginTable
 from commonmode.margin.moves import carried
 from commonmode.margin.roots import Roots, RootSearch, find_roots
 
-__all__ = ["Level", "Side", "Thresholds", "balance_of", "daily_vol", "find_thresholds"]
+__all__ = [
+    "Level",
+    "Side",
+    "Thresholds",
+    "balance_of",
+    "daily_vol",
+    "find_thresholds",
+    "scan_balance",
+    "thresholds_from",
+]
 
 _DAYS = 365.0
 

@@ -97,6 +97,8 @@ class ConditionalCoFailure:
     Attributes
     ----------
     result_ : CoFailureResult
+    contributions_ : float64, shape (B, P), or None
+        What each block of time puts into each pair's part of the excess; None without benchmarks.
 
     Notes
     -----
@@ -149,6 +151,7 @@ class ConditionalCoFailure:
             Wrong kind, too few rows, failures at fewer than 10 times of some target, of one model
             only, or all in one stretch of time.
         """
+        self.contributions_: FloatArray | None
         rows = usable_rows(panel)
         failed = panel.failed & rows[:, :, None]
         bad_times = failed.any(axis=2).sum(axis=0)
@@ -184,6 +187,7 @@ class ConditionalCoFailure:
         }
         if panel.benchmark_a is None or panel.benchmark_b is None:
             nan = float("nan")
+            self.contributions_ = None
             self.result_ = CoFailureResult(
                 ratio=nan,
                 interval=(nan, nan),
@@ -218,7 +222,8 @@ class ConditionalCoFailure:
         linear = sum(weight * scaled[name] for name, weight in _LINEAR.items())
         excess = float(np.sum(quadratic))
         allowance = abs(excess - float(np.sum(linear)))
-        contributions = np.asarray(quadratic).sum(axis=1)
+        self.contributions_ = np.asarray(quadratic)
+        contributions = self.contributions_.sum(axis=1)
         test = sign_flip_test(
             contributions - allowance / count, flips=self.flips, rng=stream(self.rng, "C3", "test")
         )
@@ -227,7 +232,7 @@ class ConditionalCoFailure:
         half = float(stdtrit(count - 1, 0.975)) * error + allowance
         need = detectable_effect(float(ndtri(1.0 - self.alpha)), count, power=POWER)
         components, _ = contrast_groups(
-            np.asarray(quadratic),
+            self.contributions_,
             groups,
             panel.models,
             flips=self.flips,

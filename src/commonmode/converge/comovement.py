@@ -159,6 +159,11 @@ class EffectiveNumber:
     Attributes
     ----------
     result_ : EffectiveNumberResult
+    contributions_ : float64, shape (B, P)
+        What each block of time puts into each pair: of correlations, or, without benchmarks, of
+        covariances of deviations from the crowd's mean. They add up to the estimate.
+    crowd_sd_ : float64, shape (N,), or None
+        Without benchmarks; as :func:`commonmode.converge.groups.contrast_groups` takes it.
 
     Notes
     -----
@@ -249,6 +254,7 @@ class EffectiveNumber:
             _minimum_detectable(contrasts, test, size, n, len(edges) - 1, noise)
             for size in (min(3, n), n)
         )
+        self.contributions_, self.crowd_sd_ = contributions, crowd_sd
         self.result_ = EffectiveNumberResult(
             models=n,
             rows=int(rows.any(axis=1).sum()),

@@ -1,0 +1,398 @@
+"""C4: which shared part the co-movement is due to.
+
+Two questions. *Which layer*: does similarity of data, assumptions or technique on the cards (or as
+measured by interventions) go with moving together? A regression of pairs on pairs, nodes permuted
+(:mod:`commonmode.stats.qap`). *Which component*: whose users move, or fail, together beyond what
+each of them does with everybody? Contrasts of blocks of time, signs flipped
+(:mod:`commonmode.converge.groups`); benchmark noise and the market cancel in them. The first needs
+many models, the second a long history; both are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from commonmode.converge.cofailure import ConditionalCoFailure
+from commonmode.converge.comovement import EffectiveNumber
+from commonmode.converge.groups import (
+    Group,
+    GroupContrast,
+    account_for_overlap,
+    blind_groups,
+    contrast_groups,
+    declared_groups,
+    membership,
+)
+from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import DataError
+from commonmode.core.ids import ModelId
+from commonmode.core.random import stream
+from commonmode.core.result import Failure, FailureReason, Result, Success
+from commonmode.register.cards import Card
+from commonmode.register.graph import common_cause_graph
+from commonmode.stats.comovement import contrast_weights, pair_index
+from commonmode.stats.qap import MrqapResult, mrqap
+from commonmode.stats.signflip import sign_flip_max_test
+
+__all__ = ["Attributed", "Attribution", "AttributionResult", "LayerRegression"]
+
+_LEAST_MODELS: Final = 5
+"""Fewer nodes have too few permutations for a level of 5 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """One declared component (or several with the same users) as a cause.
+
+    Attributes
+    ----------
+    group : Group
+    deviation, cofailure : GroupContrast or None
+        Its excess of co-movement and of co-failure; None where that index could not be computed.
+    p_value : float
+        Adjusted for all components and for looking at both indices.
+    first_share : float
+        Part of the resamples of blocks in which it ranks first: how sure its place is.
+    rank_low, rank_high : int
+        Ranks between which it lies in 90 % of the resamples.
+    is_cause : bool
+        Significant, identified, and not explained by one that ranks higher.
+    """
+
+    group: Group
+    deviation: GroupContrast | None
+    cofailure: GroupContrast | None
+    p_value: float
+    first_share: float
+    rank_low: int
+    rank_high: int
+    is_cause: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerRegression:
+    """One relation between models regressed on the similarity in every layer.
+
+    Attributes
+    ----------
+    graph : str
+        ``declared`` or ``interventional``.
+    response : str
+        ``deviation`` or ``co-failure``.
+    regression : MrqapResult
+        One coefficient per layer: correlation (or excess of co-failure) per unit of similarity.
+    """
+
+    graph: str
+    response: str
+    regression: MrqapResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributionResult:
+    """C4 of one panel.
+
+    Attributes
+    ----------
+    components : tuple of Attributed
+        Declared components, the likeliest cause first.
+    undeclared : tuple of GroupContrast
+        Groups of models that move together beyond every declared cause: a card is wrong or a part
+        is missing from it. Disjoint; the strongest first.
+    layers : tuple of LayerRegression or Failure
+    alpha : float
+    """
+
+    components: tuple[Attributed, ...]
+    undeclared: tuple[GroupContrast, ...]
+    layers: tuple[Result[LayerRegression], ...]
+    alpha: float
+
+    @property
+    def causes(self) -> tuple[Attributed, ...]:
+        """Components that stand as causes, first one first."""
+        return tuple(one for one in self.components if one.is_cause)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, with its numbers and what to do."""
+        if not self.components and not self.undeclared:
+            return "No model's card names a part that another uses: there is nothing to attribute."
+        parts = []
+        for cause in self.causes[:1]:
+            contrast = cause.deviation or cause.cofailure
+            assert contrast is not None, "a cause rests on one of them"
+            what = "co-movement" if cause.deviation is not None else "co-failure"
+            tied = contrast.confounded_with
+            same = f" (or {', '.join(tied)}: no data can tell them apart)" if tied else ""
+            parts.append(
+                f"{cause.group.name}{same} is the likeliest cause: its {len(cause.group.members)} "
+                f"users have {contrast.estimate:+.2f} more {what} than each has with everybody "
+                f"(adjusted p {cause.p_value:.3g}; first in {100 * cause.first_share:.0f} % of "
+                f"resamples). Take it apart first."
+            )
+        if not self.causes:
+            parts.append(
+                f"None of {len(self.components)} declared components is a cause at "
+                f"{100 * self.alpha:g} %."
+            )
+        parts += [
+            f"{', '.join(group.group.members)} move together beyond every declared cause "
+            f"(adjusted p {group.p_adjusted:.3g}): ask what they share that no card names."
+            for group in self.undeclared[:1]
+        ]
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """One index's pairs: what blocks put into them."""
+
+    name: str
+    contributions: FloatArray
+    crowd_sd: FloatArray | None = None
+
+    @property
+    def strict(self) -> bool:
+        """Whether one effect per model has to go, however few they are."""
+        return self.crowd_sd is not None
+
+
+class Attribution:
+    """C4 estimator.
+
+    Parameters
+    ----------
+    alpha : float
+        Level of every test.
+    flips, draws, permutations : int
+        Sign flips of the contrasts, resamples of the ranks, permutations of the nodes.
+    rng : int
+        Seed; streams are derived from it by name.
+
+    Attributes
+    ----------
+    result_ : AttributionResult
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.05,
+        flips: int = 1999,
+        draws: int = 999,
+        permutations: int = 1999,
+        rng: int = 0,
+    ) -> None:
+        self.alpha = alpha
+        self.flips = flips
+        self.draws = draws
+        self.permutations = permutations
+        self.rng = rng
+
+    def fit(
+        self,
+        models: Sequence[ModelId],
+        cards: Sequence[Card],
+        comovement: EffectiveNumber,
+        cofailure: ConditionalCoFailure | None = None,
+        interventional: Mapping[str, FloatArray] | None = None,
+    ) -> Attribution:
+        """Attribute what C2 and C3 found.
+
+        Parameters
+        ----------
+        models : sequence of ModelId, length N
+            In the panel's order.
+        cards : sequence of Card
+        comovement : EffectiveNumber
+            Fitted on the panel.
+        cofailure : ConditionalCoFailure, optional
+            Fitted on the panel; left out where it could not be.
+        interventional : mapping of layer to float64, shape (N, N), optional
+            Similarity as measured by perturbing components.
+        """
+        groups = declared_groups(models, cards)
+        views = [_View("deviation", comovement.contributions_, comovement.crowd_sd_)]
+        if cofailure is not None and cofailure.contributions_ is not None:
+            views.append(_View("co-failure", cofailure.contributions_))
+        tested = {view.name: self._contrasts(view, groups, models) for view in views}
+        components = self._ranked(views, tested, groups, models)
+        standing = [one.group for one in components if one.is_cause]
+        self.result_ = AttributionResult(
+            components=components,
+            undeclared=self._undeclared(views[0], standing, models),
+            layers=self._layers(views, models, cards, interventional or MappingProxyType({})),
+            alpha=self.alpha,
+        )
+        return self
+
+    def _contrasts(
+        self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
+    ) -> dict[tuple[ModelId, ...], GroupContrast]:
+        contrasts, _ = contrast_groups(
+            view.contributions,
+            groups,
+            models,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C4", view.name),
+            crowd_sd=view.crowd_sd,
+        )
+        marked = account_for_overlap(
+            contrasts,
+            view.contributions,
+            models,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C4", view.name, "overlap"),
+            strict=view.strict,
+        )
+        return {one.group.members: one for one in marked}
+
+    def _ranked(
+        self,
+        views: Sequence[_View],
+        tested: Mapping[str, Mapping[tuple[ModelId, ...], GroupContrast]],
+        groups: Sequence[Group],
+        models: Sequence[ModelId],
+    ) -> tuple[Attributed, ...]:
+        if not groups:
+            return ()
+        ranks = self._resampled_ranks(views[0], groups, models)
+        low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest")
+        found = []
+        for g, group in enumerate(groups):
+            each = [tested[view.name][group.members] for view in views]
+            p = min(1.0, len(each) * min(one.p_adjusted for one in each))
+            best = min(each, key=lambda one: one.p_adjusted)
+            # What overlaps a cause is no cause of its own by whichever index.
+            free = all(not one.explained_by for one in each)
+            found.append(
+                Attributed(
+                    group=group,
+                    deviation=each[0],
+                    cofailure=each[1] if len(each) > 1 else None,
+                    p_value=p,
+                    first_share=float(np.mean(ranks[:, g] == 1)),
+                    rank_low=int(low[g]),
+                    rank_high=int(high[g]),
+                    is_cause=bool(
+                        p <= self.alpha and best.estimate > 0 and best.identified and free
+                    ),
+                )
+            )
+        # Resolution of the permutations is limited: among the surest the larger t comes first.
+        place = {members: k for k, members in enumerate(tested[views[0].name])}
+        found.sort(
+            key=lambda one: (not one.is_cause, round(one.p_value, 6), place[one.group.members])
+        )
+        return tuple(found)
+
+    def _resampled_ranks(
+        self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
+    ) -> FloatArray:
+        """Rank of each group's t in resamples of the blocks, shape (draws, M); 1 is first."""
+        weights = contrast_weights(membership(groups, models), strict=view.strict)
+        values = view.contributions @ weights.T
+        blocks = len(values)
+        generator = stream(self.rng, "C4", "ranks")
+        drawn = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
+        scale = np.sqrt((values**2).sum(axis=0))
+        t = drawn @ values / np.where(scale > 0, scale, 1.0)
+        return np.asarray(1 + (t[:, None, :] > t[:, :, None]).sum(axis=2), dtype=np.float64)
+
+    def _undeclared(
+        self, view: _View, standing: Sequence[Group], models: Sequence[ModelId]
+    ) -> tuple[GroupContrast, ...]:
+        """Blind groups that hold together beyond the declared causes; disjoint."""
+        blind = [g for g in blind_groups(models) if len(g.members) < len(models)]
+        given = membership(standing, models) if standing else None
+        weights = contrast_weights(membership(blind, models), given, strict=view.strict)
+        usable = np.asarray(weights.any(axis=1), dtype=np.bool_)
+        blind = [blind[g] for g in np.flatnonzero(usable)]
+        if not blind:
+            return ()
+        test = sign_flip_max_test(
+            view.contributions @ weights[usable].T,
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C4", "undeclared"),
+        )
+        taken: set[ModelId] = set()
+        kept = []
+        for g in np.argsort(-test.t, kind="stable").tolist():
+            if test.p_adjusted[g] > self.alpha or test.estimate[g] <= 0:
+                break
+            if taken & set(blind[g].members):
+                continue
+            taken |= set(blind[g].members)
+            kept.append(
+                GroupContrast(
+                    group=blind[g],
+                    estimate=float(np.clip(test.estimate[g], -1.0, 1.0)),
+                    standard_error=float(test.standard_error[g]),
+                    t=float(test.t[g]),
+                    p_single=float(test.p_single[g]),
+                    p_adjusted=float(test.p_adjusted[g]),
+                )
+            )
+        return tuple(kept)
+
+    def _layers(
+        self,
+        views: Sequence[_View],
+        models: Sequence[ModelId],
+        cards: Sequence[Card],
+        interventional: Mapping[str, FloatArray],
+    ) -> tuple[Result[LayerRegression], ...]:
+        graphs = {"declared": _declared_similarity(models, cards), "interventional": interventional}
+        return tuple(
+            self._regression(graph, view, similarity, models)
+            for graph, similarity in graphs.items()
+            for view in (views if similarity else ())
+        )
+
+    def _regression(
+        self,
+        graph: str,
+        view: _View,
+        similarity: Mapping[str, FloatArray],
+        models: Sequence[ModelId],
+    ) -> Result[LayerRegression]:
+        if len(models) < _LEAST_MODELS:
+            return Failure(
+                FailureReason.MISSING_DATA,
+                f"{len(models)} models are too few to permute",
+                f"layers are compared from {_LEAST_MODELS} models on",
+            )
+        rows, columns = pair_index(len(models))
+        response = np.zeros((len(models), len(models)))
+        response[rows, columns] = response[columns, rows] = view.contributions.sum(axis=0)
+        try:
+            found = mrqap(
+                response,
+                list(similarity.values()),
+                names=tuple(similarity),
+                permutations=self.permutations,
+                rng=stream(self.rng, "C4", "layers", graph, view.name),
+            )
+        except DataError as error:
+            return Failure(FailureReason.MISSING_DATA, str(error), error.remedy)
+        return Success(LayerRegression(graph, view.name, found))
+
+
+def _declared_similarity(
+    models: Sequence[ModelId], cards: Sequence[Card]
+) -> Mapping[str, FloatArray]:
+    """Similarity by layer in the panel's order; empty unless every model has a card."""
+    mine = {card.model: card for card in cards if card.model in set(models)}
+    if set(mine) != set(models) or len(models) < 2:
+        return MappingProxyType({})
+    graph = common_cause_graph([mine[model] for model in models])
+    return {layer.value: matrix for layer, matrix in graph.similarity.items()}

@@ -62,8 +62,8 @@ class PM2Grid:
         Factors on a value >= 0 and < 0; weight of the basis loss; USD per coin of doubtful feeds
         for accounts without and with a perpetual.
     group_underlying : int32, shape (G,)
-    scenarios : float64, shape (3, W)
-        Damping, spot factor - 1, and 1 where the scenario is a skew.
+    scenarios : float64, shape (4, W)
+        Damping; spot factor - 1; 1 where the scenario is a skew; infinity where there is none.
     underlyings : float64, shape (U, 2)
         Spot and its confidence.
     assets : float64, shape (C, 7)
@@ -200,6 +200,13 @@ def linear_rows(
     return rows
 
 
+def _aligned(n: int, width: int) -> FloatArray:
+    """Uninitialised (n, width) whose rows begin where a register does."""
+    flat = np.empty(n * width + LANES)
+    skip = (-flat.ctypes.data // flat.itemsize) % LANES
+    return flat[skip : skip + n * width].reshape(n, width)
+
+
 def is_linear(market: MarginMarket) -> NDArray[np.bool_]:
     """Perpetuals and dated futures, shape (I,)."""
     kind = market.instruments.kind
@@ -324,10 +331,12 @@ def revalue(
     linear = is_linear(market)
     sound = fault == 0
     if previous is None:
-        rows = np.full((len(market.instruments), width), np.nan)
+        rows = _aligned(len(market.instruments), width)
+        rows[:] = np.nan
         again = sound
     else:
-        rows = previous[0].rows.copy()
+        rows = _aligned(*previous[0].rows.shape)
+        rows[:] = previous[0].rows
         rows[~sound] = np.nan
         again = sound & previous[1]
     options, contracts = np.flatnonzero(again & ~linear), np.flatnonzero(again & linear)
@@ -335,9 +344,10 @@ def revalue(
         rows[options] = option_rows(market, parameters, options, engine, width)
     if len(contracts):
         rows[contracts] = linear_rows(market, parameters, contracts, width)
-    scenarios = np.zeros((3, width))
+    scenarios = np.zeros((4, width))
+    scenarios[3, len(parameters.scenarios) :] = np.inf
     for at, scenario in enumerate(parameters.scenarios):
-        scenarios[:, at] = scenario.damping, scenario.spot - 1.0, scenario.is_skew
+        scenarios[:3, at] = scenario.damping, scenario.spot - 1.0, scenario.is_skew
     assets, follows = _assets(market, parameters)
     own = market.underlyings
     return PM2Grid(

@@ -44,12 +44,12 @@ def compiled_accounts(width: int) -> Callable[..., Any]:
 def grid_arguments(grid: PM2Grid) -> tuple[Any, ...]:
     """The arrays of a grid in the order in which compiled code takes them."""
     return (
-        grid.rows,
+        grid.rows.ravel(),
         grid.kind,
         grid.linear_oracle,
         grid.groups,
         grid.group_underlying,
-        grid.scenarios,
+        grid.scenarios.ravel(),
         grid.underlyings,
         grid.assets,
         grid.asset_follows,

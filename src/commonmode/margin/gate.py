@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import ConfigurationError
 from commonmode.margin.gate_confidence import confidence_finding
 from commonmode.margin.gate_probes import (
     Lines,
@@ -347,10 +348,19 @@ def parameter_gate(
     -------
     GateReport
         The same for the same arguments; a failure has its reason, its remedy and its witness.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+        Random books without a generator; a market without options or a perpetual.
     """
     market = market or reference_market()
     books = base_books(market)
-    if random and rng is not None:
+    if random and rng is None:
+        raise ConfigurationError(
+            f"{random} random books without a generator", remedy="pass rng, or random=0"
+        )
+    if rng is not None and random:
         books = books.join(random_books(market, rng, random))
     gate = _Gate(method, market, books, notices, materiality)
     own = method.parameter_checks() if isinstance(method, ParameterProperties) else ()

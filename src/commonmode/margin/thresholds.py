@@ -2,8 +2,8 @@
 
 Options give a balance several zeros, and collateral in the same asset moves with the spot that is
 searched, so one liquidation price per account is not enough. Volatility is held per strike while
-spot moves, as :meth:`commonmode.margin.market.MarginMarket.shifted` states it; the profit of futures
-and perpetuals on the way there counts.
+spot moves, as :meth:`commonmode.margin.market.MarginMarket.shifted` states it; the profit that
+futures and perpetuals make on the way there counts.
 """
 
 from __future__ import annotations

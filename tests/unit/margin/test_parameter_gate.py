@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from commonmode.core.errors import DataError
+from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.margin import Accounts, MarginMarket, MarginTable
 from commonmode.margin.gate import NOTICES, parameter_gate
 from commonmode.margin.gate_pm2 import pm2_checks
@@ -190,5 +190,7 @@ def test_coin_settled_market_and_a_market_without_options() -> None:
         underlying=market.underlying[-1:],
         expiry=market.expiry[-1:],
     )
+    with pytest.raises(ConfigurationError, match="generator"):
+        parameter_gate(ShareMargin(), random=3)
     with pytest.raises(DataError, match="options and a perpetual"):
         base_books(one)

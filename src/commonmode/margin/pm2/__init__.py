@@ -20,6 +20,8 @@ from commonmode.margin.pm2.parameters import (
     shipped_versions,
 )
 from commonmode.margin.pm2.reduce import Profile, profile
+from commonmode.margin.pm2.requote import requote
+from commonmode.margin.pm2.state import PM2State
 from commonmode.margin.pm2.svi import feed_vol
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "LossFactors",
     "PM2Grid",
     "PM2Parameters",
+    "PM2State",
     "Profile",
     "Scenario",
     "Skew",
@@ -39,6 +42,7 @@ __all__ = [
     "feed_vol",
     "parameters_from_toml",
     "profile",
+    "requote",
     "revalue",
     "shipped_parameters",
     "shipped_versions",

@@ -11,7 +11,9 @@ Vectors over the scenarios are flat, `width` doubles each, and worked on eight a
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -28,24 +30,53 @@ from commonmode.margin.pm2._lanes import (
 )
 from commonmode.pricing.kernels._compile import sources_stamp, widest_vectors
 
-__all__ = ["accounts_loop"]
+__all__ = [
+    "GRID",
+    "IN_FLOAT",
+    "IN_INT",
+    "IN_TABLE",
+    "OUT",
+    "accounts_loop",
+    "finish",
+    "helper",
+    "stamp_of_sources",
+    "sum_group",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Int32Array = NDArray[np.int32]
 
-_F1: Final = types.Array(types.float64, 1, "C", readonly=True)
-_F2: Final = types.Array(types.float64, 2, "C", readonly=True)
-_I1: Final = types.Array(types.int32, 1, "C", readonly=True)
+IN_FLOAT: Final = types.Array(types.float64, 1, "C", readonly=True)
+IN_TABLE: Final = types.Array(types.float64, 2, "C", readonly=True)
+IN_INT: Final = types.Array(types.int32, 1, "C", readonly=True)
 _I2: Final = types.Array(types.int32, 2, "C", readonly=True)
 _L1: Final = types.Array(types.int64, 1, "C", readonly=True)
-_GRID: Final = (_F1, _I2, _F1, _F2, _I1, _F1, _F2, _F2, _L1, _F1, types.int64)
-_OUT: Final = (types.float64[:, ::1], types.int16[::1])
+GRID: Final = (
+    IN_FLOAT,
+    _I2,
+    IN_FLOAT,
+    IN_TABLE,
+    IN_INT,
+    IN_FLOAT,
+    IN_TABLE,
+    IN_TABLE,
+    _L1,
+    IN_FLOAT,
+    types.int64,
+)
+OUT: Final = (types.float64[:, ::1], types.int16[::1])
 _ACCOUNTS: Final = types.int64(
-    *_GRID, _L1, _I1, _F1, _F1, _F1, _F2, *_OUT, types.int64, types.int64
+    *GRID, _L1, IN_INT, IN_FLOAT, IN_FLOAT, IN_FLOAT, IN_TABLE, *OUT, types.int64, types.int64
 )
 
 
-def _helper(function: F) -> F:
+def stamp_of_sources() -> int:
+    """Checksum of all compiled sources, as :func:`~..kernels._compile.sources_stamp` of these."""
+    files = sorted(Path(__file__).parent.glob("_*.py"))
+    return zlib.crc32(b"".join(path.read_bytes() for path in files), sources_stamp())
+
+
+def helper(function: F) -> F:
     """Compile a part of the loop; inlined by LLVM.
 
     Without the run time that counts references: it would count every array on every call, with
@@ -55,8 +86,8 @@ def _helper(function: F) -> F:
     return cast(F, njit(**options)(function))
 
 
-@_helper
-def _sum_group(
+@helper
+def sum_group(
     rows: FloatArray,
     kind: Int32Array,
     linear_oracle: FloatArray,
@@ -73,8 +104,8 @@ def _sum_group(
     """Sum the positions from `low` on that are in the group of the first; gives the next one.
 
     Vector `place` of `values` gets the sum; `scalars` the naked shorts and gross size in coins, the
-    linear contracts' charge for doubtful feeds in USD and the gross size of perpetuals. Gives -1 if
-    the positions are not in the order of the table.
+    linear contracts' charge for doubtful feeds in USD and the gross size of perpetuals. It stops
+    where the positions are not in the order of the table.
     """
     group = kind[instrument[low], 0]
     strike = np.int32(-1)
@@ -122,8 +153,8 @@ def _sum_group(
     return p
 
 
-@_helper
-def _finish(
+@helper
+def finish(
     used: int,
     ids: Int32Array,
     values: FloatArray,
@@ -272,7 +303,7 @@ def accounts_loop(width: int) -> Callable[..., Any]:
     (13, A) and the binding scenarios (A,), low and high. It gives -1, or the first account whose
     positions are not in the order of the instrument table.
     """
-    stamp = sources_stamp()
+    stamp = stamp_of_sources()
 
     @njit(_ACCOUNTS, cache=True, nogil=True, error_model="numpy", boundscheck=False)
     def loop(
@@ -314,7 +345,7 @@ def accounts_loop(width: int) -> Callable[..., Any]:
                 if instrument[p] < last or instrument[p] >= kind.shape[0]:
                     return a
                 g = kind[instrument[p], 0]
-                p = _sum_group(
+                p = sum_group(
                     rows,
                     kind,
                     linear_oracle,
@@ -328,13 +359,11 @@ def accounts_loop(width: int) -> Callable[..., Any]:
                     used,
                     scalars,
                 )
-                if p < 0:
-                    return a
                 last = instrument[p - 1]
                 if scalars[used, 1] != 0.0:
                     ids[used] = g
                     used += 1
-            _finish(
+            finish(
                 used,
                 ids,
                 values,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonmode.core.arrays import FloatArray, IntArray, frozen
+from commonmode.core.errors import DataError
 from commonmode.core.result import Failure
 from commonmode.core.units import YEAR_MS
 from commonmode.margin.market import MarginMarket
@@ -107,6 +108,23 @@ class PM2Grid:
     def labels(self) -> tuple[str, ...]:
         """Names of the S scenarios, then of the basis contingency."""
         return (*(scenario.label for scenario in self.parameters.scenarios), "basis")
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """The arrays in the order in which compiled code takes them."""
+        return (
+            self.rows.ravel(),
+            self.kind,
+            self.linear_oracle,
+            self.groups,
+            self.group_underlying,
+            self.scenarios.ravel(),
+            self.underlyings,
+            self.assets,
+            self.asset_follows,
+            self.terms,
+            self.count,
+        )
 
     def failure(self, instrument: int) -> Failure | None:
         """Why an instrument cannot be margined, if it cannot."""
@@ -295,11 +313,18 @@ def _terms(market: MarginMarket, parameters: PM2Parameters) -> FloatArray:
 
 
 def _kinds(market: MarginMarket) -> NDArray[np.int32]:
-    linear = is_linear(market)
-    group = np.where(linear, len(market.expiries) + market.underlying, market.expiry)
+    dated = market.instruments.is_option & (market.expiry >= 0)
+    group = np.where(dated, market.expiry, len(market.expiries) + market.underlying)
+    if np.any(np.diff(market.underlying) < 0) or (
+        len(group) and np.sum(np.diff(group) != 0) >= len(np.unique(group))
+    ):
+        raise DataError(
+            "margin market: the instruments are not ordered by underlying, expiry and strike",
+            remedy="build the market with margin.portfolio",
+        )
     # Two contracts share a number if they are options of one expiry and strike; the table lists
     # these side by side.
-    strike = np.where(linear, np.nan, market.instruments.strike)
+    strike = np.where(dated, market.instruments.strike, np.nan)
     change = np.ones(len(group), dtype=np.bool_)
     if len(group):
         change[1:] = (np.diff(group) != 0) | ~(np.diff(strike) == 0)
@@ -356,7 +381,7 @@ def revalue(
         engine=engine,
         rows=rows,
         fault=fault,
-        kind=_kinds(market),
+        kind=_kinds(market) if previous is None else previous[0].kind,
         linear_oracle=_linear_oracle(market, parameters),
         groups=_groups(market, parameters),
         group_underlying=np.concatenate((market.expiries.underlying, np.arange(len(own)))).astype(

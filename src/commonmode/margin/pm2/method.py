@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,9 +20,11 @@ from commonmode.margin.pm2.grid import PM2Grid, revalue
 from commonmode.margin.pm2.legs import account_legs
 from commonmode.margin.pm2.parameters import PM2Parameters
 from commonmode.margin.pm2.reduce import OUTPUTS, out_of_order, reduce_numpy
+from commonmode.margin.pm2.requote import requote
+from commonmode.margin.pm2.state import PM2State, account_state, moved_state, traded_state
 from commonmode.pricing.kernels import Engine
 
-__all__ = ["PM2", "compiled_accounts", "grid_arguments"]
+__all__ = ["PM2", "compiled_accounts"]
 
 _LOOPS: Final[dict[int, Callable[..., Any]]] = {}
 # Positions from which compiled code pays although it has not been loaded yet: the twin needs about
@@ -41,23 +43,6 @@ def compiled_accounts(width: int) -> Callable[..., Any]:
     return _LOOPS[width]
 
 
-def grid_arguments(grid: PM2Grid) -> tuple[Any, ...]:
-    """The arrays of a grid in the order in which compiled code takes them."""
-    return (
-        grid.rows.ravel(),
-        grid.kind,
-        grid.linear_oracle,
-        grid.groups,
-        grid.group_underlying,
-        grid.scenarios.ravel(),
-        grid.underlyings,
-        grid.assets,
-        grid.asset_follows,
-        grid.terms,
-        grid.count,
-    )
-
-
 def _reduce_numba(
     grid: PM2Grid, accounts: Accounts, threads: int
 ) -> tuple[FloatArray, NDArray[np.int16]]:
@@ -65,7 +50,7 @@ def _reduce_numba(
     n = len(accounts)
     out, worst = np.empty((len(OUTPUTS), n)), np.empty(n, dtype=np.int16)
     arguments = (
-        *grid_arguments(grid),
+        *grid.arguments,
         np.ascontiguousarray(accounts.offsets, dtype=np.int64),
         np.ascontiguousarray(accounts.instrument),
         np.ascontiguousarray(accounts.quantity),
@@ -146,6 +131,36 @@ class PM2:
         else:
             out, _ = reduce_numpy(grid, accounts)
         return _table(self, accounts, grid, out)
+
+    def requote(self, grid: PM2Grid, market: MarginMarket) -> PM2Grid:
+        """The grid of a market that has moved; only instruments that did are valued again.
+
+        It has the bits of :meth:`revalue` of that market under the grid's engine.
+        """
+        return requote(grid, market)
+
+    def state(self, accounts: Accounts, grid: PM2Grid, row: int) -> PM2State:
+        """One account held ready for trades and moved quotes.
+
+        Raises
+        ------
+        DataError
+            If its positions do not fit the grid, or the account has failed.
+        """
+        return account_state(grid, accounts, row)
+
+    def what_if(
+        self, state: PM2State, trades: Iterable[tuple[int, float]], *, cash: float = 0.0
+    ) -> PM2State:
+        """The account after trades (instrument row, contracts) that pay it `cash`.
+
+        It has the bits of :meth:`margin_on` for the account with the trades in it.
+        """
+        return traded_state(state, trades, cash=cash)
+
+    def moved(self, state: PM2State, grid: PM2Grid) -> PM2State:
+        """The account in a market that has moved (:meth:`requote`)."""
+        return moved_state(state, grid)
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:
         """Exact attribution of one account's requirement; see :mod:`~commonmode.margin.pm2.legs`.

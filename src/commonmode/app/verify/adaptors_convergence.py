@@ -1,4 +1,4 @@
-"""Convergence indices C2, C3 and C6 and their closed forms."""
+"""Convergence indices C2, C3, C5 and C6 and their closed forms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from commonmode.app.verify.registry import Adaptor, Unsupported
 from commonmode.core.arrays import FloatArray
 from commonmode.stats import cofailure, robust, spectra
 from commonmode.stats.ambiguity import krogh_vedelsby
-from commonmode.stats.reference_series import one_factor_panel
+from commonmode.stats.interaction import gaussian_covar, response_gain
+from commonmode.stats.reference_series import lcg_normals, one_factor_panel
+from commonmode.stats.similarity import linear_cka
+from commonmode.stats.spillovers import spillovers
+from commonmode.stats.transfer import linear_transfer_entropy, transfer_entropy
 
 __all__ = ["ADAPTORS"]
 
@@ -140,6 +144,66 @@ def _risk_ratio(case: Case) -> Any:
     return {n: robust.risk_ratio(np.asarray(v, np.float64)) for n, v in figures.items()}
 
 
+def _variance_decomposition(case: Case) -> Any:
+    i = case.inputs
+    # One lag is given as a matrix, several as a list of them.
+    phi, sigma = (np.asarray(i[name], np.float64) for name in ("Phi", "Sigma"))
+    phi, horizon = phi.reshape(-1, *sigma.shape), int(i["H"])
+    general = spillovers(phi, sigma, horizon)
+    ordered = spillovers(phi, sigma, horizon, orthogonal=True)
+    return {
+        "gen_pct": 100.0 * general.table,
+        "TCI_gen": 100.0 * general.total,
+        "chol_pct": 100.0 * ordered.table,
+        "TCI_chol": 100.0 * ordered.total,
+    }
+
+
+def _transfer_entropy(case: Case) -> Any:
+    i = case.inputs
+    if "b" in i:
+        return {"TE_nats": linear_transfer_entropy(float(i["b"]))}
+    if "source" in i:
+        source, target = (np.asarray(i[name], np.float64) for name in ("source", "target"))
+    elif "seed" in i:
+        # y_t = 0.5 x_{t-1} + u_t, y_0 = u_0; 500 rows (x, u), filled row by row.
+        source, noise = lcg_normals(int(i["seed"]), 1000).reshape(500, 2).T
+        target = noise + 0.5 * np.concatenate(([0.0], source[:-1]))
+    else:
+        raise Unsupported("the case gives neither series, nor a seed, nor a coefficient")
+    found = transfer_entropy(source, target, lags=int(i.get("lags", 1)))
+    return {"TE": found.entropy, "granger_F": found.statistic, "p_value": found.p_value}
+
+
+def _cka(case: Case) -> Any:
+    i = case.inputs
+    if "data" in i:
+        panel = error_panel(case)
+        return {"CKA": linear_cka(panel[:, :3], panel[:, 3:])}
+    if i.get("X") == "two orthonormal columns":
+        x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) / 2.0
+        turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+        return {"CKA_X_x1": linear_cka(x, x[:, :1]), "CKA_X_XQ": linear_cka(x, x @ turn)}
+    if "Y" in i:
+        return {"CKA": linear_cka(*(np.asarray(i[name], np.float64) for name in ("X", "Y")))}
+    raise Unsupported("the case gives no two sets of features")
+
+
+def _response_gain(case: Case) -> Any:
+    gain = response_gain(np.asarray(case.inputs["G"], np.float64))
+    return {
+        "spectral_radius": gain.spectral_radius,
+        "common_shock_gain": gain.common,
+        "idiosyncratic_gain": gain.response[:, 0],
+    }
+
+
+def _covar(case: Case) -> Any:
+    i = case.inputs
+    covar, rise = gaussian_covar(i["q"], i["rho"], i["sigma_j"])
+    return {"CoVaR": covar, "DeltaCoVaR": rise}
+
+
 ADAPTORS: Final[Mapping[str, Adaptor]] = MappingProxyType(
     {
         "Error co-movement indices*": _panel_indices,
@@ -156,5 +220,10 @@ ADAPTORS: Final[Mapping[str, Adaptor]] = MappingProxyType(
         "Worst-case E[X^2]*": _kl_square,
         "Absolute model risk*": _barrieu_scandolo,
         "Danielsson et al. risk ratio*": _risk_ratio,
+        "Generalized and Cholesky FEVD*": _variance_decomposition,
+        "Gaussian transfer entropy*": _transfer_entropy,
+        "Linear CKA*": _cka,
+        "Linear model-interaction gain*": _response_gain,
+        "Gaussian CoVaR*": _covar,
     }
 )

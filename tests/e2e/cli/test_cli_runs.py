@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,6 +215,35 @@ def test_verify_passes_on_the_shipped_figures(cli) -> None:
     cases = ran.json["cases"]
     assert len(cases) >= 60
     assert {case["status"] for case in cases} == {"pass"}
+
+
+def test_verify_covers_margin_without_arguments(cli) -> None:
+    cases = cli("verify", "--json").json["cases"]
+    margin = [case for case in cases if case["method"] == "Derive PM2 margin"]
+    assert len(margin) == 3
+    assert all(len(case["value"]["reg_losses"]) == 23 for case in margin)
+
+
+@pytest.mark.oracles
+def test_verify_reads_published_margin_files_as_they_are(cli, oracles: Path) -> None:
+    accounts = cli("verify", oracles / "pm2", "--json")
+    assert accounts.code == 0
+    assert [case["status"] for case in accounts.json["cases"]] == ["pass"] * 69
+    other = cli("verify", oracles / "margin_other", "--json")
+    assert other.code == 0
+    outcomes = Counter(case["status"] for case in other.json["cases"])
+    assert outcomes == {"pass": 36, "unsupported": 2}
+    one = cli("verify", oracles / "pm2" / "test_22_structures_long_box.json")
+    assert one.code == 0
+    assert "1 pass  0 fail" in one.out
+
+
+def test_verify_says_what_it_reads_of_an_unknown_shape(cli, tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text(json.dumps({"Scenario": {}, "Answer": {}}))
+    ran = cli("verify", tmp_path / "own.json")
+    assert ran.code == 2
+    assert "own.json" in ran.err
+    assert "{Scenario, Parameters, Result}" in ran.err
 
 
 def test_verify_fails_and_names_the_case(cli, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pm2_cases import accounts_of, market_of, parameters_of
 
+from commonmode.app.verify.margin_pm2 import accounts_of, market_of, parameters_of
 from commonmode.margin.pm2 import PM2, profile
 from commonmode.pricing.kernels import Engine
 
@@ -26,9 +26,9 @@ def gap(value: float, answer: float) -> float:
 
 def largest_gap(case: dict[str, Any], engine: Engine) -> float:
     """Over initial and maintenance balance, option value, every scenario and the basis."""
-    market, result = market_of(case), case["result"]
-    method = PM2(parameters_of(case), engine=engine)
-    accounts = accounts_of(case, market)
+    scenario, result = case["scenario"], case["result"]
+    market, accounts = market_of(scenario), accounts_of(scenario)
+    method = PM2(parameters_of(scenario, case["parameters"]), engine=engine)
     table = method.margin(accounts, market)
     assert not table.failures
     grid = method.revalue(market)

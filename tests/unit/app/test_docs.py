@@ -19,7 +19,14 @@ from commonmode.adapters.store.panels import PANEL_COLUMNS
 from commonmode.app.discovery import discover_models
 from commonmode.app.report.published import schema_text
 from commonmode.app.study.schema import StudyFile, load_study
-from commonmode.app.verify import Status, run_cases
+from commonmode.app.verify import (
+    Status,
+    adaptors_margin,
+    load_cases,
+    margin_files,
+    run_cases,
+    shipped_figures,
+)
 from commonmode.core.result import FailureReason
 from commonmode.panel.error_panel import PanelKind
 from commonmode.register.cards import Layer
@@ -164,6 +171,26 @@ def test_the_case_of_the_verify_document_passes(tmp_path: Path) -> None:
     (tmp_path / "cases.json").write_text(f"[{case}]", encoding="utf-8")
     report = run_cases([tmp_path / "cases.json"])
     assert [result.status for result in report.results] == [Status.PASS]
+
+
+def test_verify_document_names_every_shape_of_margin_file() -> None:
+    rows = tables(section(text_of("verify"), "Published margin cases"))[0]
+    assert {row[2].strip("`") for row in rows} == set(adaptors_margin.ADAPTORS)
+    for shape in re.findall(r"{[^}]*}", margin_files.SHAPES):
+        assert any(shape in row[0] for row in rows), shape
+    written = dict(zip((row[2].strip("`") for row in rows), (row[3] for row in rows), strict=True))
+    for method, stated in written.items():
+        found = re.match(r"`({.*})`", stated)
+        if found:
+            assert margin_files.TOLERANCES[method] == json.loads(found[1]), method
+    assert "`{" not in written["Deribit portfolio margin"]
+
+
+def test_readme_counts_the_shipped_figures() -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"(\d+) figures come with it", text)
+    assert found
+    assert int(found[1]) == len(load_cases([shipped_figures()]).cases)
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.stem)

@@ -24,7 +24,8 @@ def verify(
     """Check this installation against known answers; exit code 1 if any case fails.
 
     A case is {id, method, inputs, expected, tolerance, source}; expected values that are null are
-    computed and printed. A file holds a list of cases or {"cases": [...]}.
+    computed and printed. A file holds a list of cases or {"cases": [...]}; published margin cases
+    (Derive's PM2, standard manager and auctions, Deribit's simulation) are read as they are.
     """
     with errors_as_messages():
         from rich.console import Console

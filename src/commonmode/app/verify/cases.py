@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from commonmode.app.verify.margin_files import SHAPES, margin_rows
 from commonmode.core.errors import ConfigurationError, DataError
 
 __all__ = ["Case", "CaseFiles", "load_cases"]
@@ -67,8 +68,9 @@ class CaseFiles:
 def load_cases(paths: Iterable[Path]) -> CaseFiles:
     """Read files, and all ``*.json`` below folders, in sorted order.
 
-    A file holds a list of cases or ``{"cases": [...]}``. A file of a folder that is valid JSON of
-    another kind is skipped and named; a file given by name must hold cases.
+    A file holds a list of cases or ``{"cases": [...]}``, or published margin cases as they are
+    (:mod:`commonmode.app.verify.margin_files`). A file of a folder that is valid JSON of another
+    kind is skipped and named; a file given by name must hold cases.
 
     Raises
     ------
@@ -99,7 +101,8 @@ def load_cases(paths: Iterable[Path]) -> CaseFiles:
             elif rows is None:
                 raise DataError(
                     f"{file}: neither a list of cases nor an object with a 'cases' list",
-                    remedy="a case is {id, method, inputs, expected, tolerance, source}",
+                    remedy="a case is {id, method, inputs, expected, tolerance, source}; published "
+                    f"margin cases are read as {SHAPES}",
                 )
             else:
                 cases.extend(_case(row, number, file) for number, row in enumerate(rows, start=1))
@@ -120,9 +123,9 @@ def _rows(file: Path) -> list[Any] | None:
         ) from error
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", remedy="check its permissions") from error
-    if isinstance(content, dict):
-        content = content.get("cases")
-    return content if isinstance(content, list) else None
+    if isinstance(content, dict) and "cases" in content:
+        content = content["cases"]
+    return content if isinstance(content, list) else margin_rows(content, file)
 
 
 def _case(row: Any, number: int, file: Path) -> Case:

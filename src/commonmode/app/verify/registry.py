@@ -23,10 +23,15 @@ class Unsupported(Exception):
 def supported_methods() -> Mapping[str, Adaptor]:
     """All adaptors by method name; a name ending in ``*`` stands for all names that start so."""
     # here, not above: the adaptors import the whole library
-    from commonmode.app.verify import adaptors_convergence, adaptors_pricing, adaptors_validation
+    from commonmode.app.verify import (
+        adaptors_convergence,
+        adaptors_margin,
+        adaptors_pricing,
+        adaptors_validation,
+    )
 
     table: dict[str, Adaptor] = {}
-    for topic in (adaptors_pricing, adaptors_validation, adaptors_convergence):
+    for topic in (adaptors_pricing, adaptors_validation, adaptors_convergence, adaptors_margin):
         table.update(topic.ADAPTORS)
     return MappingProxyType(table)
 

@@ -1,4 +1,4 @@
-"""A verification in the terminal: every case, what failed and why, what was computed, counts."""
+"""A verification in the terminal: every case, what failed or is not supported and why, counts."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def render(report: VerifyReport) -> Group:
         )
     parts: list[Table | Text] = [table]
     parts.extend(_reason(result) for result in report.results if result.status is Status.FAIL)
+    parts.extend(
+        Text(f"{r.case.id}: {r.message}", _STYLE[r.status])
+        for r in report.results
+        if r.status is Status.UNSUPPORTED
+    )
     computed = [result for result in report.results if result.status is Status.COMPUTED]
     parts.extend(Text(f"{r.case.id} = {json.dumps(r.value)}") for r in computed)
     counts = Text("\n")

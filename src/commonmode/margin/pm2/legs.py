@@ -63,14 +63,17 @@ def _charges(
 
 
 def _exact(parts: FloatArray, whole: float) -> FloatArray:
-    """The parts with the rounding put on the largest, so that their exact sum rounds to `whole`."""
-    parts = parts.copy()
-    largest = int(np.argmax(np.abs(parts))) if len(parts) else -1
-    for _ in range(4):
-        rest = whole - math.fsum(parts.tolist())
-        if largest < 0 or rest == 0.0:
+    """The parts with the last bits of rounding put on one, so that their exact sum is `whole`.
+
+    On the largest that can carry them: a large number may be too coarse.
+    """
+    for at in np.argsort(-np.abs(parts), kind="stable"):
+        if math.fsum(parts.tolist()) == whole:
             break
-        parts[largest] += rest
+        moved = parts.copy()
+        moved[at] += math.fsum([whole, *(-parts).tolist()])
+        if math.fsum(moved.tolist()) == whole:
+            parts = moved
     return parts
 
 

@@ -24,7 +24,7 @@ from commonmode.margin.pm2.requote import requote
 from commonmode.margin.pm2.state import PM2State, account_state, moved_state, traded_state
 from commonmode.pricing.kernels import Engine
 
-__all__ = ["PM2", "compiled_accounts"]
+__all__ = ["PM2", "compiled_accounts", "reduce_compiled"]
 
 _LOOPS: Final[dict[int, Callable[..., Any]]] = {}
 # Positions from which compiled code pays although it has not been loaded yet: the twin needs about
@@ -43,9 +43,13 @@ def compiled_accounts(width: int) -> Callable[..., Any]:
     return _LOOPS[width]
 
 
-def _reduce_numba(
-    grid: PM2Grid, accounts: Accounts, threads: int
+def reduce_compiled(
+    grid: PM2Grid, accounts: Accounts, *, threads: int, chunk: int = _CHUNK
 ) -> tuple[FloatArray, NDArray[np.int16]]:
+    """As :func:`~commonmode.margin.pm2.reduce.reduce_numpy`, with its bits, by compiled code.
+
+    Neither the number of threads nor of accounts in a piece of work changes them.
+    """
     loop = compiled_accounts(grid.rows.shape[1])
     n = len(accounts)
     out, worst = np.empty((len(OUTPUTS), n)), np.empty(n, dtype=np.int16)
@@ -60,12 +64,12 @@ def _reduce_numba(
         out,
         worst,
     )
-    lows = range(0, n, _CHUNK)
+    lows = range(0, n, chunk)
     if threads < 2 or len(lows) < 2:
         bad = [loop(*arguments, 0, n)]
     else:
         with ThreadPoolExecutor(threads) as pool:
-            bad = list(pool.map(lambda low: loop(*arguments, low, min(low + _CHUNK, n)), lows))
+            bad = list(pool.map(lambda low: loop(*arguments, low, min(low + chunk, n)), lows))
     wrong = [row for row in bad if row >= 0]
     if wrong:
         raise out_of_order(str(accounts.ids[min(wrong)]))
@@ -127,7 +131,7 @@ class PM2:
     def margin_on(self, accounts: Accounts, grid: PM2Grid) -> MarginTable:
         """As :meth:`margin`, on instruments that have been revalued."""
         if grid.engine == "numba":
-            out, _ = _reduce_numba(grid, accounts, self.threads)
+            out, _ = reduce_compiled(grid, accounts, threads=self.threads)
         else:
             out, _ = reduce_numpy(grid, accounts)
         return _table(self, accounts, grid, out)

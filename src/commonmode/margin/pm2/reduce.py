@@ -50,7 +50,18 @@ _BLOCK: Final = 8192
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupSums:
-    """Positions of the accounts summed by (account, group); K of them."""
+    """Positions of the accounts summed by (account, group); K of them.
+
+    Attributes
+    ----------
+    account, group : int64, shape (K,)
+    values : float64, shape (K, W)
+        Weighted rows of the grid, USD.
+    naked, gross, perp : float64, shape (K,)
+        Naked shorts, gross size and gross size of perpetuals, coins.
+    oracle : float64, shape (K,)
+        What linear contracts are charged for doubtful feeds, USD.
+    """
 
     account: IntArray
     group: IntArray
@@ -117,6 +128,7 @@ def _ordered(terms: FloatArray, rank: IntArray, into: IntArray, out: FloatArray)
 
 
 def group_sums(grid: PM2Grid, accounts: Accounts) -> GroupSums:
+    """Positions that are not zero, summed by account and group in their order."""
     kept = accounts.quantity != 0.0
     account, quantity = accounts.row[kept], accounts.quantity[kept]
     instrument = accounts.instrument[kept].astype(np.int64)

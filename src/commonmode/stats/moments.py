@@ -1,0 +1,206 @@
+"""Least-squares slopes of many series at once, as sums of contributions of blocks of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.stats.blocks import block_sums
+
+__all__ = ["BlockMoments", "block_instrumented", "block_means", "block_slopes", "unbiased_products"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockMoments:
+    """N estimates, each a sum over B blocks.
+
+    Attributes
+    ----------
+    estimate : float64, shape (N,)
+        NaN where nothing varies or nothing is there.
+    contributions : float64, shape (B, N)
+        Add up to the estimate; each has mean zero where the estimate's true value is zero.
+    influence : float64, shape (B, N)
+        What the estimate is off by, to first order, whatever its true value.
+    leverage : float64, shape (B, N)
+        Share of the information that each block holds; adds up to 1.
+    rows : int64, shape (N,)
+        Cells used.
+    """
+
+    estimate: FloatArray
+    contributions: FloatArray
+    influence: FloatArray
+    leverage: FloatArray
+    rows: IntArray
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """Leaving out one block at a time, shape (N,).
+
+        A block that holds much of the information pulls the estimate to itself and its own
+        residuals to zero: ``influence / (1 - leverage)`` undoes that (the cluster-jackknife; Bell &
+        McCaffrey 2002, Survey Methodology 28(2)).
+        """
+        b = len(self.influence)
+        without = self.influence / np.clip(1.0 - self.leverage, 1e-9, None)
+        return np.asarray(np.sqrt((without**2).sum(axis=0) * (b - 1) / b))
+
+    @property
+    def degrees(self) -> FloatArray:
+        """Effective number of blocks less one, ``1 / sum h^2 - 1``, at least 1; shape (N,).
+
+        Carter, Schnepel & Steigerwald (2017), Review of Economics and Statistics 99(4): a few
+        blocks that hold most of the stress are a small sample, however many calm ones there are.
+        """
+        weight = np.clip((self.leverage**2).sum(axis=0), 1.0 / len(self.leverage), None)
+        return np.asarray(np.maximum(1.0 / weight - 1.0, 1.0))
+
+    def interval(self, level: float = 0.95) -> FloatArray:
+        """Student-t with the effective degrees of freedom, shape (N, 2)."""
+        reach = np.asarray(stdtrit(self.degrees, 0.5 + level / 2.0)) * self.standard_error
+        return np.stack([self.estimate - reach, self.estimate + reach], axis=1)
+
+
+def _finish(
+    total: FloatArray, own: FloatArray, rest: FloatArray, held: FloatArray, rows: IntArray
+) -> BlockMoments:
+    there = (total > 0) & (rows > 0)
+    safe = np.where(there, total, 1.0)
+    shares = np.clip(held, 0.0, None)
+    contributions = np.where(there, own / safe, 0.0)
+    return BlockMoments(
+        estimate=np.where(there, contributions.sum(axis=0), np.nan),
+        contributions=contributions,
+        influence=np.where(there, rest / safe, 0.0),
+        leverage=shares / np.where(shares.sum(axis=0) > 0, shares.sum(axis=0), 1.0),
+        rows=rows,
+    )
+
+
+def block_means(v: FloatArray, edges: IntArray) -> BlockMoments:
+    """Mean of each series over times and targets.
+
+    Parameters
+    ----------
+    v : float64, shape (T, K, N)
+        NaN is missing.
+    edges : int64, shape (B + 1,)
+    """
+    use = np.isfinite(v)
+    rows = use.sum(axis=(0, 1))
+    total = rows.astype(np.float64)
+    kept = np.where(use, v, 0.0)
+    mean = kept.sum(axis=(0, 1)) / np.maximum(total, 1.0)
+    own = block_sums(kept.sum(axis=1), edges)
+    rest = block_sums(np.where(use, v - mean, 0.0).sum(axis=1), edges)
+    held = block_sums(use.sum(axis=1).astype(np.float64), edges)
+    return _finish(total, own, rest, held, rows.astype(np.int64))
+
+
+def _centred(values: FloatArray, use: BoolArray) -> FloatArray:
+    """Less the mean of each target and series over the cells in use; zero elsewhere."""
+    kept = np.where(use, values, 0.0)
+    mean = kept.sum(axis=0) / np.maximum(use.sum(axis=0), 1)
+    return np.asarray(np.where(use, values - mean, 0.0))
+
+
+def block_slopes(
+    v: FloatArray, z: FloatArray, edges: IntArray, *, per_sd: bool = True
+) -> BlockMoments:
+    """Slope of each series on its regressor, with one intercept per target.
+
+    Parameters
+    ----------
+    v : float64, shape (T, K, N)
+    z : float64, shape (T, K, N) or broadcastable to it
+        NaN in either leaves the cell out.
+    edges : int64, shape (B + 1,)
+    per_sd : bool
+        The slope per standard deviation of the regressor rather than per unit.
+    """
+    both = np.broadcast_to(z, v.shape)
+    use = np.isfinite(v) & np.isfinite(both)
+    vc, zc = _centred(v, use), _centred(both, use)
+    rows = use.sum(axis=(0, 1))
+    total = (zc**2).sum(axis=(0, 1))
+    # What is constant but for rounding has no slope.
+    size = (np.where(use, both, 0.0) ** 2).sum(axis=(0, 1))
+    varies = total > 1e-20 * size
+    if per_sd:
+        sd = np.sqrt(total / np.maximum(rows, 1))
+        zc = zc / np.where(sd > 0, sd, 1.0)
+        total = (zc**2).sum(axis=(0, 1))
+    own = block_sums((zc * vc).sum(axis=1), edges)
+    slope = own.sum(axis=0) / np.where(total > 0, total, 1.0)
+    rest = block_sums((zc * (vc - slope * zc)).sum(axis=1), edges)
+    held = block_sums((zc**2).sum(axis=1), edges)
+    return _finish(np.where(varies, total, 0.0), own, rest, held, rows.astype(np.int64))
+
+
+def block_instrumented(
+    y: FloatArray,
+    x: FloatArray,
+    control: FloatArray,
+    x_instrument: FloatArray,
+    control_instrument: FloatArray,
+    edges: IntArray,
+) -> BlockMoments:
+    """Coefficient of ``x`` beside ``control``, both instrumented, one intercept per target.
+
+    Two-stage least squares, exactly identified. Instruments are second measurements of the same
+    quantities whose errors are independent of the first's.
+
+    Parameters
+    ----------
+    y, x, control, x_instrument, control_instrument : float64, shape (T, K, N) or broadcastable
+    edges : int64, shape (B + 1,)
+    """
+    parts = np.broadcast_arrays(y, x, control, x_instrument, control_instrument)
+    use = np.logical_and.reduce([np.isfinite(part) for part in parts])
+    yc, x1, x2, z1, z2 = (_centred(part, use) for part in parts)
+    rows = use.sum(axis=(0, 1)).astype(np.int64)
+
+    def total(a: FloatArray, b: FloatArray) -> FloatArray:
+        return np.asarray((a * b).sum(axis=(0, 1)))
+
+    a, b, c, d = total(z1, x1), total(z1, x2), total(z2, x1), total(z2, x2)
+    determinant = a * d - b * c
+    # Not identified where the instruments say (almost) nothing about the regressors.
+    size = np.sqrt(total(z1, z1) * total(x1, x1) * total(z2, z2) * total(x2, x2))
+    there = (np.abs(determinant) > 1e-8 * size) & (d != 0)
+    safe = np.where(there, determinant, 1.0)
+    weight = (d * z1 - b * z2) / safe
+    alone = total(z2, yc) / np.where(d != 0, d, 1.0)
+    own = block_sums((weight * (yc - alone * x2)).sum(axis=1), edges)
+    slope = own.sum(axis=0)
+    beside = (total(z2, yc) - c * slope) / np.where(d != 0, d, 1.0)
+    rest = block_sums((weight * (yc - slope * x1 - beside * x2)).sum(axis=1), edges)
+    held = block_sums((weight * x1).sum(axis=1), edges)
+    return _finish(there.astype(np.float64), own, rest, held, rows)
+
+
+def unbiased_products(contributions: FloatArray) -> FloatArray:
+    """``theta_i theta_j`` summed over features, free of the estimates' shared sampling error.
+
+    Estimates of N models from the same market err together, so the product of two estimates holds
+    the covariance of their errors. Products of *different* blocks do not, where blocks are
+    independent: a U-statistic of order two.
+
+    Parameters
+    ----------
+    contributions : float64, shape (F, B, N)
+        Of F features; each adds up over blocks to its estimate.
+
+    Returns
+    -------
+    float64, shape (N, N)
+        Symmetric; the diagonal may be negative where there is nothing but noise.
+    """
+    total = contributions.sum(axis=1)
+    same = np.einsum("fbi,fbj->ij", contributions, contributions)
+    blocks = contributions.shape[1]
+    return np.asarray((total.T @ total - same) * blocks / (blocks - 1))

@@ -51,7 +51,7 @@ def response_gain(cross_response: FloatArray) -> ResponseGain:
     radius = float(np.abs(np.linalg.eigvals(g)).max())
     if radius >= 1.0:
         return ResponseGain(radius, np.full(g.shape, np.inf), float("inf"))
-    response = np.linalg.inv(np.eye(len(g)) - g)
+    response: FloatArray = np.asarray(np.linalg.inv(np.eye(len(g)) - g), np.float64)
     return ResponseGain(radius, response, float(response.sum(axis=1).mean()))
 
 

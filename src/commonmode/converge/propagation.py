@@ -1,0 +1,308 @@
+"""C5, propagation: whose deviations turn up later in whose, and how much of them.
+
+The table is the generalised variance decomposition of an autoregression of the deviations
+(Diebold and Yilmaz 2012), from moments that two benchmarks make together, on a grid of lags and
+horizons. Its total is positive also when nobody follows anybody: shocks shared at the same time,
+and the noise of one benchmark in everybody's deviation, are "connectedness" too. So the total is
+split into what the same models would show with their past closed to one another (contemporaneous)
+and the rest (lagged), and a link counts only if three tests agree:
+
+- *following*: a lag of the sender's adds to the receiver's equation beside all other lags of all
+  models (shared shocks and memories of one's own cannot do that; a hidden persistent part can);
+- *direction*: the receiver's covariance with the sender's past exceeds the reverse, once with
+  everybody whitened by one filter (a hidden component, however persistent, cannot do that; slower
+  and faster answers to it can) and once with everybody whitened by its own (those cannot either).
+
+Two models that follow each other equally are not told from a hidden component.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from commonmode.converge.lagged_views import LaggedViews, lagged_views
+from commonmode.converge.propagation_result import (
+    FollowingLink,
+    NetSender,
+    PropagationResult,
+    Split,
+)
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.errors import PanelError
+from commonmode.core.ids import ModelId
+from commonmode.core.random import as_generator, stream
+from commonmode.panel.error_panel import ErrorPanel
+from commonmode.stats.crosslags import (
+    direction_contributions,
+    following_contributions,
+    shorten,
+    solve_moments,
+    spillover_tables,
+)
+from commonmode.stats.detectable import detectable_effect
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
+
+__all__ = ["Propagation"]
+
+POWER: Final = 0.8
+_OWN_ORDER: Final = 6
+"""Lags of a model's own filter: memory beyond the system's, e.g. of a filtered persistent input."""
+_ROWS_PER_COEFFICIENT: Final = 5
+_CELLS: Final = 4_000_000
+
+
+class Propagation:
+    """C5 estimator.
+
+    Parameters
+    ----------
+    lag_grid : tuple of int
+        Orders of the autoregression, in rows; those with fewer than five rows a coefficient are
+        left out.
+    horizons : tuple of int
+        Rows ahead.
+    alpha : float
+    flips, draws : int
+        Sign flips of the tests, bootstrap draws of the intervals.
+    market : bool
+        Take out of quantile forecasts what the market's realised volatility explains, so that slow
+        and fast answers to the same news are not taken for one following the other.
+    minimum_block_rows : int
+    rng : int
+
+    Attributes
+    ----------
+    result_ : PropagationResult
+    """
+
+    def __init__(
+        self,
+        *,
+        lag_grid: tuple[int, ...] = (1, 2, 3, 6),
+        horizons: tuple[int, ...] = (1, 6, 24),
+        alpha: float = 0.05,
+        flips: int = 1999,
+        draws: int = 399,
+        market: bool = True,
+        minimum_block_rows: int = 1,
+        rng: int = 0,
+    ) -> None:
+        if not lag_grid or not horizons or min(*lag_grid, *horizons) < 1:
+            raise PanelError(
+                f"lags {lag_grid}, horizons {horizons}", remedy="give at least one of each, >= 1"
+            )
+        self.lag_grid = tuple(sorted(set(lag_grid)))
+        self.horizons = tuple(sorted(set(horizons)))
+        self.alpha = alpha
+        self.flips = flips
+        self.draws = draws
+        self.market = market
+        self.minimum_block_rows = minimum_block_rows
+        self.rng = rng
+
+    def fit(self, panel: ErrorPanel) -> Propagation:
+        """Compute the index.
+
+        Raises
+        ------
+        PanelError
+            Fewer than two models, or too few rows for even the shortest lag.
+        """
+        views = lagged_views(panel, market=self.market, minimum_block_rows=self.minimum_block_rows)
+        n = views.series
+        room = int(views.rows.any(axis=1).sum()) / (_ROWS_PER_COEFFICIENT * n)
+        grid = tuple(p for p in self.lag_grid if p <= room)
+        if not grid:
+            raise PanelError(
+                f"panel {panel.name}: too few rows to ask {n} models who follows whom",
+                remedy=f"give {_ROWS_PER_COEFFICIENT * n * self.lag_grid[0]} rows, or fewer models",
+            )
+        moments, count = views.moments(grid[-1])
+        whole = moments.sum(axis=0)[None]
+        systems = [solve_moments(shorten(whole, n, p), n) for p in grid]
+        criterion = _akaike(views.seen_moments(grid[-1])[0].sum(axis=0), n, grid, count)
+        best = int(np.argmin(criterion))
+        lags, system = grid[best], systems[best]
+        tables = [spillover_tables(s.coefficients, s.covariance, self.horizons)[0] for s in systems]
+        shared = spillover_tables(system.own, system.own_covariance, self.horizons)[0]
+        short = shorten(moments, n, lags)
+        p_values, links, detectable = self._test(views, short, panel.models, lags)
+        rejects = p_values <= self.alpha
+        splits, net = self._intervals(short, tables[best], shared, panel.models, rejects)
+        self.result_ = PropagationResult(
+            models=panel.models,
+            rows=count,
+            blocks=len(moments),
+            benchmarked=views.benchmarked,
+            controls=views.controls,
+            lag_grid=grid,
+            horizons=self.horizons,
+            criterion=criterion,
+            lags=lags,
+            grid=np.stack([_total(table) for table in tables]),
+            table=tables[best][-1],
+            shared_table=shared[-1],
+            splits=splits,
+            net=net,
+            p_value=p_values,
+            rejects=rejects,
+            links=links,
+            minimum_detectable=detectable,
+            clipped=bool(system.clipped[0]),
+        )
+        return self
+
+    def _test(
+        self, views: LaggedViews, moments: FloatArray, models: tuple[ModelId, ...], lags: int
+    ) -> tuple[float, tuple[FollowingLink, ...], float]:
+        n = len(models)
+        scores, scale = following_contributions(moments, n)
+        whitened = [
+            views.whitened(lags, order, alone=alone)
+            for order, alone in ((lags, False), (max(lags, _OWN_ORDER), True))
+        ]
+        both = [direction_contributions(moved, n) for moved in whitened]
+        others = scores * ~np.eye(n, dtype=np.bool_)
+        following, *direction = (
+            self._signed(values, name)
+            for values, name in zip((others, *both), ("following", "one", "own"), strict=True)
+        )
+        # The signs are told apart: a positive coefficient needs a positive direction.
+        p_direction = np.maximum(*(_by_pair(test, lags, n).min(axis=1) for test in direction))
+        each = _by_pair(following, lags, n)
+        p_following = each.min(axis=1)
+        joint = np.maximum(p_following, p_direction)
+        off = ~np.eye(n, dtype=np.bool_)
+        partial = scores.sum(axis=0) * scale
+        links = []
+        for sign, i, j in np.argwhere((joint <= self.alpha) & off).tolist():
+            lag = int(np.argmin(each[sign, :, i, j] - 1e-9 * np.abs(partial[:, i, j])))
+            links.append(
+                FollowingLink(
+                    sender=models[j],
+                    receiver=models[i],
+                    lag=lag + 1,
+                    partial_correlation=float(partial[lag, i, j]),
+                    p_following=float(p_following[sign, i, j]),
+                    p_direction=float(p_direction[sign, i, j]),
+                    p_adjusted=float(joint[sign, i, j]),
+                )
+            )
+        links.sort(key=lambda link: (link.p_adjusted, -abs(link.partial_correlation)))
+        units = [np.sum(m, axis=0) for m in whitened]
+        detectable = _detectable(following, direction, scale, units, len(moments))
+        return float(joint[:, off].min()), tuple(links), detectable
+
+    def _signed(self, contributions: FloatArray, name: str) -> MaxTest:
+        flat = contributions.reshape(len(contributions), -1)
+        return sign_flip_max_test(
+            np.concatenate([flat, -flat], axis=1),
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C5", name),
+        )
+
+    def _intervals(
+        self,
+        moments: FloatArray,
+        table: FloatArray,
+        shared: FloatArray,
+        models: tuple[ModelId, ...],
+        rejects: bool,
+    ) -> tuple[tuple[Split, ...], tuple[NetSender, ...]]:
+        n, blocks = len(models), len(moments)
+        generator = as_generator(stream(self.rng, "C5", "intervals"))
+        weights = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
+        step = max(1, _CELLS // (n * n * max(self.horizons)))
+        totals, lagged, nets = [], [], []
+        for low in range(0, self.draws, step):
+            drawn = np.tensordot(weights[low : low + step].astype(np.float64), moments, axes=1)
+            system = solve_moments(drawn, n)
+            a = spillover_tables(system.coefficients, system.covariance, self.horizons)
+            b = spillover_tables(system.own, system.own_covariance, self.horizons)
+            totals.append(_total(a))
+            lagged.append(_total(a) - _total(b))
+            nets.append(_net(a[:, -1] - b[:, -1]))
+        total, part, net = (np.concatenate(v) for v in (totals, lagged, nets))
+        # As many degrees of freedom as blocks; percentiles of so few cover less (docs/evidence.md).
+        reach = float(stdtrit(blocks - 1, 0.975))
+        splits = []
+        for h, horizon in enumerate(self.horizons):
+            here, apart = float(_total(table)[h]), float(_total(shared)[h])
+            errors = [float(draws[:, h].std(ddof=1)) for draws in (total, part)]
+            splits.append(
+                Split(
+                    horizon=horizon,
+                    total=here,
+                    contemporaneous=apart,
+                    lagged=here - apart,
+                    total_interval=_interval(here, errors[0], reach),
+                    lagged_interval=_interval(here - apart, errors[1], reach) if rejects else None,
+                )
+            )
+        centre, error = _net(table[-1] - shared[-1]), net.std(axis=0, ddof=1)
+        spread = np.max(np.abs(net - net.mean(axis=0)) / np.where(error > 0, error, 1.0), axis=1)
+        wide = float(np.quantile(spread, 0.95)) * reach / float(ndtri(0.975))
+        half = wide * error if rejects else np.full(n, np.nan)
+        senders = [
+            NetSender(models[i], float(v), float(v - half[i]), float(v + half[i]))
+            for i, v in enumerate(centre)
+        ]
+        return tuple(splits), tuple(sorted(senders, key=lambda s: -s.net))
+
+
+def _akaike(seen: FloatArray, n: int, grid: tuple[int, ...], count: int) -> FloatArray:
+    """Akaike's criterion per row of each order, of the series as they are seen."""
+    out = []
+    for p in grid:
+        covariance = solve_moments(shorten(seen, n, p)[None], n).covariance[0]
+        sign, value = np.linalg.slogdet(covariance)
+        out.append((float(value) if sign > 0 else np.inf) + 2.0 * p * n * n / count)
+    return np.array(out)
+
+
+def _total(tables: FloatArray) -> FloatArray:
+    """Mean over models of what comes from others, of tables (..., N, N)."""
+    return np.asarray(1.0 - np.einsum("...ii->...i", tables).mean(axis=-1))
+
+
+def _net(tables: FloatArray) -> FloatArray:
+    return np.asarray(tables.sum(axis=-2) - tables.sum(axis=-1))
+
+
+def _interval(estimate: float, error: float, reach: float) -> tuple[float, float]:
+    return max(estimate - reach * error, 0.0), min(estimate + reach * error, 1.0)
+
+
+def _by_pair(test: MaxTest, lags: int, n: int) -> FloatArray:
+    """Adjusted p-values, shape (2, p, N, N): positive and negative; 1 on the diagonal."""
+    p = test.p_adjusted.reshape(2, lags, n, n).copy()
+    p[:, :, np.arange(n), np.arange(n)] = 1.0
+    return p
+
+
+def _detectable(
+    following: MaxTest,
+    direction: list[MaxTest],
+    scale: FloatArray,
+    units: list[FloatArray],
+    blocks: int,
+) -> float:
+    """The partial correlation that the least powerful of the three tests finds."""
+    p, n, _ = scale.shape
+    where: IntArray = np.flatnonzero(np.broadcast_to(~np.eye(n, dtype=np.bool_), scale.shape))
+    half = p * n * n
+    found = [
+        detectable_effect(following.critical, blocks, power=POWER)
+        * float(np.median((following.standard_error[:half] * scale.ravel())[where]))
+    ]
+    for test, moments in zip(direction, units, strict=True):
+        # What is left of the deviations after whitening, without the benchmarks' noise.
+        own = float(np.median(np.diag(moments)[:n]))
+        error = float(np.median(test.standard_error[:half][where]))
+        need = detectable_effect(test.critical, blocks, power=POWER)
+        found.append(need * error / own if own > 0 else np.inf)
+    return float(min(max(found), 1.0))

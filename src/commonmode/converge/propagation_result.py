@@ -1,0 +1,189 @@
+"""What C5 found: links, splits and net senders, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from commonmode.core.arrays import FloatArray
+from commonmode.core.ids import ModelId
+
+__all__ = ["FollowingLink", "NetSender", "PropagationResult", "Split"]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingLink:
+    """One model's deviations turn up in another's.
+
+    Attributes
+    ----------
+    sender, receiver : ModelId
+    lag : int
+        Rows, of the strongest coefficient.
+    partial_correlation : float
+        Of the receiver with that lag of the sender beside all other lags; negative for one that
+        moves against it.
+    p_following, p_direction : float
+        Family-wise over all ordered pairs, lags and signs.
+    p_adjusted : float
+        The larger of the two.
+    """
+
+    sender: ModelId
+    receiver: ModelId
+    lag: int
+    partial_correlation: float
+    p_following: float
+    p_direction: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A connectedness total at one horizon, shares of forecast error variance.
+
+    Attributes
+    ----------
+    horizon : int
+        Rows.
+    total, contemporaneous, lagged : float
+        ``total = contemporaneous + lagged``; a hidden persistent part shows in ``lagged`` too.
+    total_interval : (float, float)
+        95 %, by the standard error of the block bootstrap.
+    lagged_interval : (float, float) or None
+        None unless the test rejects: without propagation the truth lies on a boundary.
+    """
+
+    horizon: int
+    total: float
+    contemporaneous: float
+    lagged: float
+    total_interval: tuple[float, float]
+    lagged_interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetSender:
+    """Lagged share given to others less received, at the longest horizon.
+
+    Attributes
+    ----------
+    model : ModelId
+    net : float
+        In units of one model's error variance; the models' add up to zero.
+    low, high : float
+        95 % for all models at once; NaN unless the test rejects.
+    """
+
+    model: ModelId
+    net: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PropagationResult:
+    """C5 of one panel, without the response gain.
+
+    Attributes
+    ----------
+    models : tuple of ModelId, length N
+    rows, blocks : int
+    benchmarked : bool
+        Without benchmarks levels were used, and a hidden market factor is in all of them.
+    controls : int
+        Columns of the market's known state that were taken out first.
+    lag_grid, horizons : tuple of int
+    criterion : float64, shape (L,)
+        Akaike's, per row, of each order, of the deviations as they are seen (mean of both views).
+        Akaike's because a lag too few misses a follower and one too many costs power only.
+    lags : int
+        The order it chooses; tests, splits and tables are of this order.
+    grid : float64, shape (L, H)
+        Total connectedness.
+    table, shared_table : float64, shape (N, N)
+        At the longest horizon: row i says where i's error variance comes from; and the same with
+        the models' pasts closed to one another.
+    splits : tuple of Split
+        One per horizon.
+    net : tuple of NetSender
+        Largest first.
+    p_value : float
+        Of no propagation: the smallest adjusted p over all links.
+    rejects : bool
+    links : tuple of FollowingLink
+        Significant ones, smallest p first.
+    minimum_detectable : float
+        Partial correlation of a follower with one lag of its sender that is found with 80 %
+        probability.
+    clipped : bool
+        The benchmarks' noise made some innovation variance negative; it was raised to zero.
+    """
+
+    models: tuple[ModelId, ...]
+    rows: int
+    blocks: int
+    benchmarked: bool
+    controls: int
+    lag_grid: tuple[int, ...]
+    horizons: tuple[int, ...]
+    criterion: FloatArray
+    lags: int
+    grid: FloatArray
+    table: FloatArray
+    shared_table: FloatArray
+    splits: tuple[Split, ...]
+    net: tuple[NetSender, ...]
+    p_value: float
+    rejects: bool
+    links: tuple[FollowingLink, ...]
+    minimum_detectable: float
+    clipped: bool
+
+    @property
+    def sentence(self) -> str:
+        """The number, how sure it is, what would have been found, and what to do."""
+        last = self.splits[-1]
+        low, high = last.total_interval
+        detectable = (
+            f"a follower with a partial correlation of {self.minimum_detectable:.2f} would have "
+            "been found with 80 % probability"
+            if self.minimum_detectable < 1.0
+            else "so few rows would have found no follower"
+        )
+        share = (
+            f"{100 * last.total:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) of the error "
+            f"variance {last.horizon} rows ahead is other models', "
+            f"{100 * last.contemporaneous:.0f} % by moving at the same time, which a shared part "
+            "or input does without anybody following"
+        )
+        if not self.rejects:
+            return (
+                f"No model is seen to follow another (p = {self.p_value:.2g}; {detectable}). "
+                f"{share}."
+            )
+        first = self.links[0]
+        span = ""
+        if last.lagged_interval is not None:
+            a, b = (100 * v for v in last.lagged_interval)
+            span = f" ({a:.0f} to {b:.0f} %)"
+        return (
+            f"{first.receiver} follows {first.sender} by {first.lag} rows (partial correlation "
+            f"{first.partial_correlation:.2f}, adjusted p = {first.p_adjusted:.2g}); "
+            f"{len(self.links)} such links. Errors passed on make up {100 * last.lagged:.0f} %"
+            f"{span} of the error variance {last.horizon} rows ahead. {share}. Ask whether "
+            f"{first.receiver} reads an output of {first.sender}; {detectable}."
+        )
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Unrounded, for a finding."""
+        last = self.splits[-1]
+        return {
+            "total": last.total,
+            "contemporaneous": last.contemporaneous,
+            "lagged": last.lagged,
+            "p_value": self.p_value,
+            "links": float(len(self.links)),
+            "minimum_detectable": self.minimum_detectable,
+        }

@@ -1,0 +1,233 @@
+"""C5 in the tail: do extreme surprises of one model come after another's?
+
+The directional cross-quantilogram (Han, Linton, Oka and Whang 2016, "The cross-quantilogram",
+J. Econometrics 193(1)) of what each model's own past leaves unexplained, from two views of it, so
+that the benchmarks' noise drops out. Quantile connectedness (Ando, Greenwood-Nimmo and Shin 2022,
+"Quantile connectedness", Management Science 68(4)) asks the same of a quantile autoregression; hits
+need no tail regression and keep the tests' size when volatility moves.
+
+Extremes cluster in turbulent times without anybody following anybody. So a link counts only if the
+tail after the sender's is also more likely than the sender's after the receiver's: turbulence that
+all share works both ways. Links are of pairs: a model that moves with the sender at the same time
+appears as a sender too, with a smaller lift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from commonmode.converge.lagged_views import lagged_views
+from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.errors import ConfigurationError
+from commonmode.core.ids import ModelId
+from commonmode.core.random import stream
+from commonmode.panel.error_panel import ErrorPanel
+from commonmode.stats.crosslags import direction_contributions, lag_moments, whiten_together
+from commonmode.stats.signflip import sign_flip_max_test
+
+__all__ = ["TailLink", "TailPropagation", "TailPropagationResult"]
+
+_FEWEST_HITS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class TailLink:
+    """A model's tail surprises come after another's.
+
+    Attributes
+    ----------
+    sender, receiver : ModelId
+    lag : int
+        Rows.
+    lift : float
+        Probability of the receiver's tail after the sender's over its usual one, with the
+        benchmarks' noise taken out of the excess but not out of the hits: an understatement.
+    p_adjusted : float
+        Family-wise over pairs and lags, the larger of the two tests'.
+    """
+
+    sender: ModelId
+    receiver: ModelId
+    lag: int
+    lift: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TailPropagationResult:
+    """Tail part of C5.
+
+    Attributes
+    ----------
+    tail : "lower" or "upper"
+        Of the deviation: for quantile forecasts lower is milder than the benchmark, upper is
+        stricter, ``log(f / m)`` being of two losses.
+    level : float
+    rows, blocks : int
+    p_value : float
+    rejects : bool
+    same_time_lift : float
+        Mean over pairs, both in the tail in one row: no propagation.
+    lift : float64, shape (p, N, N)
+        ``[k, i, j]``: of i, k + 1 rows after j.
+    links : tuple of TailLink
+    """
+
+    tail: str
+    level: float
+    rows: int
+    blocks: int
+    p_value: float
+    rejects: bool
+    same_time_lift: float
+    lift: FloatArray
+    links: tuple[TailLink, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The number, how sure it is and what to do."""
+        together = (
+            f"in one and the same row two models are both in their {self.tail} "
+            f"{100 * self.level:g} % {self.same_time_lift:.1f} times as often as by chance"
+        )
+        if not self.rejects:
+            return (
+                f"No model's extreme surprises come after another's (p = {self.p_value:.2g}); "
+                f"{together}."
+            )
+        first = self.links[0]
+        return (
+            f"{first.receiver} is in its {self.tail} tail {first.lift:.1f} times as often as usual "
+            f"{first.lag} rows after {first.sender} was (adjusted p = {first.p_adjusted:.2g}); "
+            f"{together}. In stress {first.receiver} follows {first.sender}: treat them as one."
+        )
+
+
+class TailPropagation:
+    """Tail connectedness estimator.
+
+    Parameters
+    ----------
+    tail : {"lower", "upper"}
+    level : float
+        Share of surprises that count as extreme, in (0, 0.5).
+    lags : int
+    order : int
+        Of each model's own autoregression, whose surprises are looked at.
+    alpha, flips, market, minimum_block_rows, rng
+        As for :class:`~commonmode.converge.propagation.Propagation`.
+
+    Attributes
+    ----------
+    result_ : TailPropagationResult
+    """
+
+    def __init__(
+        self,
+        *,
+        tail: Literal["lower", "upper"] = "lower",
+        level: float = 0.05,
+        lags: int = 2,
+        order: int = 6,
+        alpha: float = 0.05,
+        flips: int = 1999,
+        market: bool = True,
+        minimum_block_rows: int = 1,
+        rng: int = 0,
+    ) -> None:
+        if not 0.0 < level < 0.5 or lags < 1 or order < 1 or tail not in ("lower", "upper"):
+            raise ConfigurationError(
+                f"{tail!r} tail at {level} over {lags} lags, order {order}",
+                remedy="a level in (0, 0.5), at least one lag and order one, 'lower' or 'upper'",
+            )
+        self.tail = tail
+        self.level = level
+        self.lags = lags
+        self.order = order
+        self.alpha = alpha
+        self.flips = flips
+        self.market = market
+        self.minimum_block_rows = minimum_block_rows
+        self.rng = rng
+
+    def fit(self, panel: ErrorPanel) -> TailPropagation:
+        """Compute the index.
+
+        Raises
+        ------
+        PanelError
+            Fewer than two models or too few rows.
+        ConfigurationError
+            A level so far out that fewer than 30 rows are in the tail.
+        """
+        views = lagged_views(panel, market=self.market, minimum_block_rows=self.minimum_block_rows)
+        n, edges = views.series, views.edges
+        moments, counts = [], []
+        for k in range(views.x.shape[1]):
+            x, y, rows = views.x[:, k], views.y[:, k], views.rows[:, k]
+            parts = [
+                whiten_together(x[:, [i]], y[:, [i]], self.order, edges, rows) for i in range(n)
+            ]
+            rows = parts[0][2]
+            if rows.sum() * self.level < _FEWEST_HITS:
+                raise ConfigurationError(
+                    f"panel {panel.name}: {int(rows.sum() * self.level)} rows in the tail",
+                    remedy=f"use a level that leaves {_FEWEST_HITS} of {int(rows.sum())} rows",
+                )
+            hits = [
+                self._hits(np.concatenate([part[v] for part in parts], axis=1), rows)
+                for v in (0, 1)
+            ]
+            made, count = lag_moments(hits[0], hits[1], self.lags, edges, rows)
+            moments.append(made / count)
+            counts.append(count)
+        total = np.mean(moments, axis=0)
+        cross = total[:, :n, n:].reshape(-1, n, self.lags, n).transpose(0, 2, 1, 3)
+        off = ~np.eye(n, dtype=np.bool_)
+        tests = [
+            sign_flip_max_test(
+                (values * off).reshape(len(values), -1),
+                flips=self.flips,
+                alpha=self.alpha,
+                rng=stream(self.rng, "C5 tail", name),
+            )
+            for name, values in (("following", cross), ("way", direction_contributions(total, n)))
+        ]
+        each = [test.p_adjusted.reshape(self.lags, n, n) for test in tests]
+        joint = np.where(off, np.maximum(each[0].min(axis=0), each[1].min(axis=0)), 1.0)
+        lift = 1.0 + cross.sum(axis=0) / self.level**2
+        same = 1.0 + total.sum(axis=0)[:n, :n][off] / self.level**2
+        links = []
+        for i, j in np.argwhere(joint <= self.alpha).tolist():
+            lag = int(np.argmax(lift[:, i, j]))
+            links.append(
+                TailLink(
+                    panel.models[j],
+                    panel.models[i],
+                    lag + 1,
+                    float(lift[lag, i, j]),
+                    float(joint[i, j]),
+                )
+            )
+        p_value = float(joint[off].min())
+        self.result_ = TailPropagationResult(
+            tail=self.tail,
+            level=self.level,
+            rows=min(counts),
+            blocks=len(edges) - 1,
+            p_value=p_value,
+            rejects=p_value <= self.alpha,
+            same_time_lift=float(same.mean()),
+            lift=lift,
+            links=tuple(sorted(links, key=lambda link: (link.p_adjusted, -link.lift))),
+        )
+        return self
+
+    def _hits(self, surprise: FloatArray, rows: BoolArray) -> FloatArray:
+        level = self.level if self.tail == "lower" else 1.0 - self.level
+        cut = np.quantile(surprise[rows], level, axis=0)
+        beyond = surprise < cut if self.tail == "lower" else surprise > cut
+        return np.where(rows[:, None], beyond.astype(np.float64), np.nan)

@@ -1,0 +1,143 @@
+"""C5: a planted chain is found with its direction; what only looks like one is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from commonmode.converge.lagged_views import market_controls
+from commonmode.converge.propagation import Propagation
+from commonmode.converge.propagation_result import PropagationResult
+from commonmode.converge.tail_propagation import TailPropagation
+from commonmode.core.errors import ConfigurationError, PanelError
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from following_worlds import Kind, following_panel, following_views
+
+
+def run(panel: ErrorPanel, **options: object) -> PropagationResult:
+    settings = {"flips": 499, "draws": 199, **options}
+    return Propagation(**settings).fit(panel).result_  # type: ignore[arg-type]
+
+
+def links(result: PropagationResult) -> set[tuple[str, str]]:
+    return {(link.sender, link.receiver) for link in result.links}
+
+
+CHAIN = {("model-0", "model-1"), ("model-1", "model-2")}
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+def test_a_chain_is_found_with_its_direction_and_lag(lag: int) -> None:
+    panel = following_panel(*following_views("chain", 1, strength=0.25, lag=lag), missing=0.02)
+    found = run(panel)
+    assert links(found) >= CHAIN
+    assert all((b, a) not in links(found) for a, b in links(found))
+    assert found.links[0].lag == lag
+    assert found.net[0].model == "model-0"
+    assert found.net[0].low > 0
+    last = found.splits[-1]
+    assert last.lagged_interval is not None
+    assert 0.05 < last.lagged_interval[0] < last.lagged < last.lagged_interval[1]
+    assert "follows" in found.sentence
+    assert found.grid.shape == (4, 3)
+
+
+@pytest.mark.parametrize("kind", ["alone", "shared shocks", "hidden part", "filtered part"])
+def test_what_is_shared_is_no_propagation(kind: Kind) -> None:
+    rejected = 0
+    for seed in range(10):
+        views = following_views(kind, 40 + seed, times=3000, noise_memory=0.5, regimes=True)
+        rejected += run(following_panel(*views), draws=20).rejects
+    assert rejected <= 2  # more have a probability of 1 % at the nominal level
+
+
+def test_shared_shocks_are_contemporaneous() -> None:
+    found = run(following_panel(*following_views("shared shocks", 7)))
+    last = found.splits[-1]
+    assert last.total > 0.4
+    assert last.contemporaneous == pytest.approx(last.total, abs=0.05)
+    assert last.lagged_interval is None
+    assert "No model is seen to follow" in found.sentence
+    assert np.isnan(found.net[0].low)
+
+
+def test_one_benchmark_for_both_makes_connectedness_of_its_noise() -> None:
+    x, y = following_views("alone", 9)
+    two, one = run(following_panel(x, y)), run(following_panel(x, x))
+    assert two.splits[0].total < 0.05
+    assert one.splits[0].total > 0.3
+
+
+def test_the_minimum_detectable_effect_shrinks_with_the_rows() -> None:
+    short, long = (
+        run(following_panel(*following_views("alone", 2, times=t))) for t in (1000, 8000)
+    )
+    assert long.minimum_detectable < 0.6 * short.minimum_detectable
+
+
+def test_it_does_not_depend_on_the_order_of_models() -> None:
+    panel = following_panel(*following_views("chain", 5, times=2000, strength=0.3))
+    turned = panel.select_models(tuple(reversed(panel.models)))
+    a, b = run(panel), run(turned)
+    assert a.splits[-1].total == pytest.approx(b.splits[-1].total, rel=1e-9)
+    assert links(a) == links(b)
+    np.testing.assert_allclose(a.table, b.table[::-1, ::-1], rtol=1e-8)
+
+
+def test_without_benchmarks_levels_are_used_and_said_so() -> None:
+    panel = following_panel(*following_views("chain", 6, strength=0.3, noise=0.0))
+    found = run(replace(panel, benchmark_a=None, benchmark_b=None))
+    assert not found.benchmarked
+    assert links(found) >= CHAIN
+
+
+def test_the_market_s_own_volatility_is_taken_out_of_quantiles() -> None:
+    rng = np.random.default_rng(3)
+    panel = following_panel(*following_views("alone", 3, times=3000))
+    level = np.exp(np.cumsum(0.02 * rng.standard_normal((3000, 1)), axis=0))
+    # A fast and a slow answer to the same volatility.
+    slow = np.exp(np.convolve(np.log(level[:, 0]), np.ones(24) / 24)[:3000])[:, None]
+    forecast = -panel.forecast.copy()
+    forecast[:, :, 0] *= level
+    forecast[:, :, 1] *= slow
+    benchmarks = [-b for b in (panel.benchmark_a, panel.benchmark_b) if b is not None]
+    quantiles = replace(
+        panel, kind=PanelKind.QUANTILE, level=0.025, forecast=forecast, scale=level,
+        benchmark_a=benchmarks[0], benchmark_b=benchmarks[1], outcome=-panel.outcome,
+    )  # fmt: skip
+    assert market_controls(quantiles).shape[2] == 3
+    assert market_controls(panel).shape[2] == 0
+    assert run(quantiles).controls == 3
+    assert not run(quantiles).rejects
+
+
+def test_tail_surprises_that_follow_are_found() -> None:
+    x, y = following_views("shared shocks", 11, heavy=True, regimes=True)
+    quiet = TailPropagation(flips=499).fit(following_panel(x, y)).result_
+    assert not quiet.rejects
+    assert quiet.same_time_lift > 2
+    rng = np.random.default_rng(11)
+    fall = x[1:, 0] - 0.6 * x[:-1, 0]
+    hit = np.concatenate([[False], fall < np.quantile(fall, 0.05)])
+    push = np.where(np.roll(hit, 1) & (rng.random(len(x)) < 0.5), -0.3, 0.0)[:, None]
+    push = push * (np.arange(x.shape[1]) == 1)
+    found = TailPropagation(flips=499).fit(following_panel(x + push, y + push)).result_
+    first = found.links[0]
+    assert (first.sender, first.receiver, first.lag) == ("model-0", "model-1", 1)
+    assert {link.receiver for link in found.links} == {"model-1"}
+    assert found.links[0].lift > 2
+    assert "model-1" in found.sentence
+
+
+def test_bad_questions_are_refused() -> None:
+    panel = following_panel(*following_views("alone", 1, times=60))
+    with pytest.raises(PanelError):
+        Propagation(lag_grid=())
+    with pytest.raises(PanelError, match="too few rows"):
+        Propagation(lag_grid=(6,)).fit(panel)
+    with pytest.raises(ConfigurationError):
+        TailPropagation(level=0.7)
+    with pytest.raises(ConfigurationError, match="rows in the tail"):
+        TailPropagation().fit(panel)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.exposure.book import ResolvedBook
 from commonmode.market.instruments import POWER_UNIT_USD, InstrumentKind
 from commonmode.pricing.perpetuals import ContractValue, everlasting_option, power_perpetual
@@ -15,6 +15,7 @@ from commonmode.register.model import FittedSurface
 __all__ = ["curved_perpetual", "curved_vol"]
 
 _FUNDING_YEARS: Final = 1.0 / 365.0
+_PARTS: Final = ("price", "delta", "gamma", "vega", "theta", "funding")
 
 
 def curved_vol(positions: ResolvedBook, surface: FittedSurface) -> FloatArray:
@@ -45,28 +46,36 @@ def curved_perpetual(positions: ResolvedBook, spot: FloatArray, vol: FloatArray)
         Of the shape of ``spot`` and ``vol`` together; a power perpetual pays
         ``S (S / 10 000)^(p - 1)``.
     """
-    many = np.ndim(spot) == 2 or np.ndim(vol) == 2
+    everlasting = _everlasting(positions)
+    shape = np.broadcast_shapes(np.shape(spot), np.shape(vol))
+    # Spread to one shape: a selection of rows then means the same for both.
+    prices, vols = (np.broadcast_to(values, shape) for values in (spot, vol))
+    out = {name: np.empty(shape) for name in _PARTS}
+    for rows, value in ((everlasting, _options), (~everlasting, _powers)):
+        if rows.any():
+            contract = value(positions.select(rows), prices[rows], vols[rows])
+            for name in _PARTS:
+                out[name][rows] = getattr(contract, name)
+    return ContractValue(**out)
 
-    def column(values: Any) -> Any:
-        return values[:, None] if many else values
 
-    everlasting = column(_everlasting(positions))
-    strike = column(np.where(_everlasting(positions), positions.strike, positions.smile_forward))
-    option = everlasting_option(
-        spot, strike, vol, funding_years=_FUNDING_YEARS, sign=column(positions.sign), payments=1
+def _options(positions: ResolvedBook, spot: FloatArray, vol: FloatArray) -> ContractValue:
+    strike, sign = (_beside(column, spot) for column in (positions.strike, positions.sign))
+    return everlasting_option(
+        spot, strike, vol, funding_years=_FUNDING_YEARS, sign=sign, payments=1
     )
-    exponent = np.where(everlasting, 1.0, column(positions.power))
+
+
+def _powers(positions: ResolvedBook, spot: FloatArray, vol: FloatArray) -> ContractValue:
+    exponent = _beside(positions.power, spot)
     scale = POWER_UNIT_USD ** (1.0 - exponent)
     power = power_perpetual(spot, vol, power=exponent, funding_years=_FUNDING_YEARS)
+    return ContractValue(**{name: scale * getattr(power, name) for name in _PARTS})
 
-    def either(name: str) -> FloatArray:
-        return np.asarray(
-            np.where(everlasting, getattr(option, name), scale * getattr(power, name))
-        )
 
-    return ContractValue(
-        *(either(name) for name in ("price", "delta", "gamma", "vega", "theta", "funding"))
-    )
+def _beside(column: FloatArray | IntArray, values: FloatArray) -> FloatArray | IntArray:
+    """One number per contract, shaped to go with ``values``."""
+    return column[:, None] if values.ndim == 2 else column
 
 
 def _everlasting(positions: ResolvedBook) -> BoolArray:

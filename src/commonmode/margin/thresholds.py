@@ -254,7 +254,8 @@ def thresholds_from(
     now = balance < 0.0
     near = np.where(now, 0.0, np.minimum(-down, up))
     with np.errstate(over="ignore"):
-        gap = np.minimum(-np.expm1(down), np.expm1(up))
+        # Nothing below is not a threshold at zero spot.
+        gap = np.minimum(np.where(np.isfinite(down), -np.expm1(down), np.inf), np.expm1(up))
     gap = np.where(np.isfinite(near), np.where(now, 0.0, gap), np.inf)
     sigma = daily_vol(accounts, market, only) if daily is None else np.broadcast_to(daily, (n,))
     has_down, has_up = np.isfinite(down), np.isfinite(up)

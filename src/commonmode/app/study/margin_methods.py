@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from commonmode.app.study.margin_gates import examine, refusal
 from commonmode.app.study.schema import MarginSettings
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.result import Failure, FailureReason
@@ -16,6 +17,7 @@ from commonmode.margin.dynamic.build import build_scenarios, hedge_markets, retu
 from commonmode.margin.dynamic.hypothetical import NamedMove
 from commonmode.margin.dynamic.liquidity import measure_liquidity
 from commonmode.margin.dynamic.method import Dynamic
+from commonmode.margin.gate_report import GateReport
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import MarginMethod
 from commonmode.margin.parameter_files import shipped_file, shipped_files
@@ -25,10 +27,15 @@ from commonmode.margin.standard_parameters import standard_from_toml
 from commonmode.market.feed import Feed
 from commonmode.market.history import History
 from commonmode.market.snapshot import Snapshot
+from commonmode.pricing.kernels import Engine
+from commonmode.pricing.kernels.dispatch import BREAK_EVEN
 
 __all__ = ["METHODS", "BuiltMethods", "build_methods"]
 
 METHODS: Final = ("pm2", "standard", "deribit", "dynamic")
+
+# Positions from which loading compiled code pays for PM2.
+_MANY: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +48,14 @@ class BuiltMethods:
     sources : mapping of method id to str
         Parameter set, and where it is from.
     failures : mapping of method id to Failure
+    gates : mapping of method id to tuple of GateReport
+        What the parameter gate said of the published methods, refused ones included.
     """
 
     methods: tuple[MarginMethod, ...]
     sources: Mapping[str, str]
     failures: Mapping[str, Failure]
+    gates: Mapping[str, tuple[GateReport, ...]]
 
 
 def build_methods(
@@ -55,6 +65,9 @@ def build_methods(
     feed: Feed,
     settings: MarginSettings,
     folder: Path,
+    *,
+    positions: int = 0,
+    ungated: bool = False,
 ) -> BuiltMethods:
     """Build the methods that are named.
 
@@ -70,12 +83,16 @@ def build_methods(
     settings : MarginSettings
     folder : Path
         Paths of parameter files are relative to it.
+    positions : int
+        How many will be margined; it chooses the engine.
+    ungated : bool
+        Use parameter sets that the gate refuses all the same.
 
     Raises
     ------
     ConfigurationError
-        An unknown method, or parameters that cannot be read. What the market lacks for a method is
-        a failure of that method alone.
+        An unknown method, or parameters that cannot be read. What the market lacks for a method,
+        and a parameter set that the gate refuses, is a failure of that method alone.
     """
     strange = [name for name in names if name not in METHODS]
     if strange:
@@ -86,6 +103,7 @@ def build_methods(
     built: list[MarginMethod] = []
     sources: dict[str, str] = {}
     failures: dict[str, Failure] = {}
+    gates: dict[str, tuple[GateReport, ...]] = {}
     for name in dict.fromkeys(names):
         if name == "dynamic":
             try:
@@ -97,10 +115,15 @@ def build_methods(
                 continue
         else:
             texts = _texts(name, settings.parameters.get(name, ""), folder)
-            method, source = _published(name, texts)
+            method, source, coins = _published(name, texts, positions)
+            gates[name] = examine(method, coins)
+            why = refusal(name, source, gates[name])
+            if why is not None and not ungated:
+                failures[name] = why
+                continue
         built.append(method)
         sources[name] = source
-    return BuiltMethods(tuple(built), sources, failures)
+    return BuiltMethods(tuple(built), sources, failures, gates)
 
 
 def _texts(name: str, chosen: str, folder: Path) -> list[tuple[str, str]]:
@@ -126,17 +149,24 @@ _DEFAULTS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
 }
 
 
-def _published(name: str, texts: Sequence[tuple[str, str]]) -> tuple[MarginMethod, str]:
-    """A published method under a parameter set, and where that is from."""
+def _published(
+    name: str, texts: Sequence[tuple[str, str]], positions: int
+) -> tuple[MarginMethod, str, tuple[str, ...]]:
+    """A published method under a parameter set, where that is from, and coins to probe it on."""
     if name == "pm2":
         pm2 = [parameters_from_toml(text, where=where) for text, where in texts][-1]
-        return PM2(pm2), f"{pm2.name} {pm2.version}: {pm2.source}"
+        # Named, so that the bits do not depend on what ran before in this process.
+        engine: Engine = "numba" if positions >= _MANY else "numpy"
+        source = f"{pm2.name} {pm2.version}: {pm2.source}"
+        return PM2(pm2, engine=engine), source, pm2.underlyings[:1]
     if name == "standard":
         header, standard = [standard_from_toml(text, where=where) for text, where in texts][-1]
-        return StandardMargin(standard), f"{header.name} {header.version}: {header.source}"
+        source = f"{header.name} {header.version}: {header.source}"
+        return StandardMargin(standard), source, header.underlyings[:1]
     sets = [deribit_from_toml(text, where=where) for text, where in texts]
     source = "; ".join(f"{h.name} {h.version}: {h.source}" for h, _ in sets)
-    return DeribitMargin(merged(*(parameters for _, parameters in sets))), source
+    terms = merged(*(parameters for _, parameters in sets))
+    return DeribitMargin(terms), source, tuple(terms.pairs)
 
 
 def _dynamic(
@@ -155,7 +185,11 @@ def _dynamic(
     hedge = hedge_markets(
         histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
     )
-    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge))
+    # As above, the engine is named: options under every scenario and surface model.
+    models = 1 + len(market.alternatives)
+    rows = int(market.instruments.is_option.sum()) * sum(len(one) for one in sets.all)
+    engine: Engine = "numba" if rows * models >= BREAK_EVEN["price"] else "numpy"
+    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge), engine=engine)
     first, last = sets.normal.labels[0], sets.normal.labels[-1]
     source = (
         f"{len(sets.normal)} filtered moves of {sets.normal.horizon_minutes:g} minutes from "

@@ -41,6 +41,7 @@ from commonmode.margin.dynamic.scenarios import JointScenarios
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import Legs, MarginTable
 from commonmode.margin.sensitivities import Sensitivities, sensitivities
+from commonmode.pricing.kernels import Engine
 
 __all__ = ["Dynamic", "ScenarioSets"]
 
@@ -109,6 +110,8 @@ class Dynamic:
         USD on the initial requirement, >= 0; from the convergence analysis above.
     stable : str
         Factor that moves the settlement stablecoin; "" for none.
+    engine : {"auto", "numba", "numpy"}
+        What values options; the two agree to rounding, so name one where bits have to agree.
     """
 
     scenarios: ScenarioSets
@@ -116,6 +119,7 @@ class Dynamic:
     parameters: DynamicParameters = field(default_factory=DynamicParameters)
     convergence_charge: Mapping[str, float] = field(default_factory=dict)
     stable: str = ""
+    engine: Engine = "auto"
     id: str = "dynamic"
 
     def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
@@ -201,7 +205,15 @@ class Dynamic:
 
         def profits(vol: FloatArray | None) -> tuple[ScenarioProfit, ...]:
             return tuple(
-                instrument_profit(market, one, vol=vol, marks=marks, held=held, stable=self.stable)
+                instrument_profit(
+                    market,
+                    one,
+                    vol=vol,
+                    marks=marks,
+                    held=held,
+                    stable=self.stable,
+                    engine=self.engine,
+                )
                 for one in sets
             )
 

@@ -13,6 +13,7 @@ from commonmode.exposure.scenarios import ScenarioGrid
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.dynamic.scenarios import JointScenarios
 from commonmode.margin.market import MarginMarket
+from commonmode.pricing.kernels import Engine
 
 __all__ = ["ScenarioProfit", "instrument_profit", "mark_values", "missing_factors"]
 
@@ -97,6 +98,7 @@ def instrument_profit(
     marks: FloatArray | None = None,
     held: IntArray | None = None,
     stable: str = "",
+    engine: Engine = "auto",
 ) -> ScenarioProfit:
     """Revalue every instrument and asset once, on its own underlying's moves.
 
@@ -114,6 +116,8 @@ def instrument_profit(
         Rows of the instruments that are needed; all of them if left out.
     stable : str
         Factor that moves the settlement stablecoin; "" for none.
+    engine : {"auto", "numba", "numpy"}
+        As for :func:`~commonmode.exposure.revaluation.held_values`.
 
     Returns
     -------
@@ -134,7 +138,7 @@ def instrument_profit(
         grid = ScenarioGrid(
             np.exp(scenarios.log_returns[:, k]), vol_scale=1.0 + scenarios.vol_moves[:, k]
         )
-        values = held_values(market.instruments.select(rows), used[rows], grid)
+        values = held_values(market.instruments.select(rows), used[rows], grid, engine=engine)
         profit[rows] = values - carried[rows, None]
     return ScenarioProfit(
         scenarios=scenarios,

@@ -1,0 +1,197 @@
+"""Margin as it stands in the results: accounts by method, thresholds, who is nearest to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from commonmode.app.study.margin_desk import MarginDesk
+from commonmode.app.study.margin_gates import gate_to_json
+from commonmode.app.study.results import failure_to_json, plain
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.margin.method import MarginMethod, MarginTable
+from commonmode.margin.nearest import nearest
+from commonmode.margin.thresholds import Thresholds, find_thresholds
+from commonmode.market.clock import utc_iso
+
+__all__ = ["legs_to_json", "margin_to_json"]
+
+_NEAR = 5  # accounts that count as near their threshold
+
+
+def margin_to_json(
+    desk: MarginDesk, *, thresholds: bool = True, quick: bool = False
+) -> dict[str, Any]:
+    """Accounts by method, under every surface model, and where they are liquidated.
+
+    Parameters
+    ----------
+    desk : MarginDesk
+    thresholds : bool
+        Also search for every spot at which an account is liquidated (all coins moving together).
+    quick : bool
+        Search only where that is quick whatever the accounts hold.
+
+    Returns
+    -------
+    dict
+        ``snapshot``, ``marks``, ``models``, ``stable_price``, ``methods``, ``gates``, ``accounts``,
+        ``nearest`` and ``failures``.
+    """
+    tables = {one.id: one.margin(desk.accounts, desk.market) for one in desk.built.methods}
+    under = {one.id: _under_models(desk, one) for one in desk.built.methods}
+    found: dict[str, Thresholds] = {}
+    for one in desk.built.methods if thresholds else ():
+        search = desk.search(one, quick=quick)
+        if search is not None:
+            found[one.id] = find_thresholds(desk.accounts, desk.alone, one, search=search)
+    accounts = [
+        {
+            "account": str(name),
+            "positions": int(desk.accounts.offsets[row + 1] - desk.accounts.offsets[row]),
+            "methods": {
+                method: {
+                    **_margin(table, row),
+                    "initial_by_model": {
+                        model: float(initial[row]) for model, initial in under[method].items()
+                    },
+                    "thresholds": _zeros(found[method], row) if method in found else None,
+                }
+                for method, table in tables.items()
+            },
+        }
+        for row, name in enumerate(desk.accounts.ids.tolist())
+    ]
+    value: dict[str, Any] = plain(
+        {
+            "snapshot": utc_iso(desk.market.time_ms),
+            "marks": desk.marks,
+            "models": [desk.marks, *desk.market.alternatives],
+            "stable_price": desk.market.stable_price,
+            "methods": [
+                {
+                    "method": one.id,
+                    "parameters": desk.built.sources[one.id],
+                    "searched": one.id in found,
+                }
+                for one in desk.built.methods
+            ],
+            "gates": {
+                name: gate_to_json(reports, used=name not in desk.built.failures)
+                for name, reports in desk.built.gates.items()
+            },
+            "accounts": accounts,
+            "nearest": _nearest(desk) if thresholds else [],
+            "failures": [
+                {"method": name, **failure_to_json(why)}
+                for name, why in desk.built.failures.items()
+            ],
+        }
+    )
+    return value
+
+
+def _under_models(desk: MarginDesk, method: MarginMethod) -> dict[str, FloatArray]:
+    """Initial margin with the marks of every surface model."""
+    market = desk.alone
+    initial = {str(desk.marks): method.margin(desk.accounts, market).initial}
+    for model, vol in desk.market.alternatives.items():
+        initial[str(model)] = method.margin(desk.accounts, market.with_vol(vol)).initial
+    return initial
+
+
+def _margin(table: MarginTable, row: int) -> dict[str, Any]:
+    why = table.failures.get(row)
+    return {
+        "equity": float(table.equity[row]),
+        "initial": float(table.initial[row]),
+        "maintenance": float(table.maintenance[row]),
+        "initial_balance": float(table.initial_balance[row]),
+        "maintenance_balance": float(table.maintenance_balance[row]),
+        "healthy": None if why is not None else bool(table.healthy[row]),
+        "components": {name: float(part[row]) for name, part in table.components.items()},
+        "maintenance_components": {
+            name: float(part[row]) for name, part in table.maintenance_components.items()
+        },
+        "notices": list(table.notices.get(row, ())) if why is None else [],
+        "failure": None if why is None else failure_to_json(why),
+    }
+
+
+def _zeros(found: Thresholds, row: int) -> dict[str, Any]:
+    mine = np.flatnonzero(found.account == row)
+    return {
+        "side": str(found.side[row]),
+        "distance": float(found.distance[row]),
+        "daily_vols": float(found.daily_vols[row]),
+        "spot_factors": [float(found.factor[k]) for k in mine],
+        "kinds": [str(found.kind[k]) for k in mine],
+    }
+
+
+def _nearest(desk: MarginDesk) -> list[dict[str, Any]]:
+    """The accounts nearest their threshold under every surface model, per published method.
+
+    Our own method values thousands of scenarios per point of the search; it is left out here.
+    """
+    out = []
+    for method in desk.built.methods:
+        search = desk.search_by_model(method)
+        if search is None:
+            continue
+        ranked = nearest(
+            desk.accounts,
+            desk.alone,
+            method,
+            models=desk.market.alternatives,
+            top=_NEAR,
+            search=search,
+        )
+        names = [str(desk.marks), *(str(model) for model in ranked.models[1:])]
+        out.append(
+            {
+                "method": method.id,
+                "by_model": {
+                    name: [
+                        {
+                            "account": str(ranked.ids[row]),
+                            "daily_vols": float(ranked.distance[m, row]),
+                            "spot_factor": float(ranked.factor[m, row]),
+                        }
+                        for row in ranked.near(m)
+                    ]
+                    for m, name in enumerate(names)
+                },
+                "disputed": [str(ranked.ids[row]) for row in ranked.disputed],
+            }
+        )
+    return out
+
+
+def legs_to_json(
+    desk: MarginDesk, row: int, methods: Sequence[MarginMethod] | None = None
+) -> dict[str, Any]:
+    """Attribution of one account under every method (or those named) that could margin it."""
+    out: dict[str, Mapping[str, Any]] = {}
+    one: IntArray = np.array([row], dtype=np.int64)
+    account = desk.accounts.select(one)
+    for method in desk.built.methods if methods is None else methods:
+        if method.margin(account, desk.alone).failures:
+            continue
+        legs = method.legs(account, desk.market, 0)
+        shown = np.flatnonzero((legs.initial != 0) | (legs.maintenance != 0))
+        out[method.id] = {
+            "scenario": legs.scenario,
+            "legs": [
+                {
+                    "leg": str(legs.leg[k]),
+                    "initial": float(legs.initial[k]),
+                    "maintenance": float(legs.maintenance[k]),
+                }
+                for k in shown
+            ],
+        }
+    value: dict[str, Any] = plain(out)
+    return value

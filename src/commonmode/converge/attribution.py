@@ -35,7 +35,8 @@ from commonmode.core.random import stream
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
-from commonmode.stats.comovement import contrast_weights, pair_index
+from commonmode.stats.comovement import pair_index
+from commonmode.stats.contrasts import group_contrasts
 from commonmode.stats.qap import MrqapResult, mrqap
 from commonmode.stats.signflip import sign_flip_max_test
 
@@ -298,8 +299,9 @@ class Attribution:
         self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
     ) -> FloatArray:
         """Rank of each group's t in resamples of the blocks, shape (draws, M); 1 is first."""
-        weights = contrast_weights(membership(groups, models), strict=view.strict)
-        values = view.contributions @ weights.T
+        values = group_contrasts(
+            view.contributions, membership(groups, models), strict=view.strict
+        ).values
         blocks = len(values)
         generator = stream(self.rng, "C4", "ranks")
         drawn = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
@@ -313,13 +315,15 @@ class Attribution:
         """Blind groups that hold together beyond the declared causes; disjoint."""
         blind = [g for g in blind_groups(models) if len(g.members) < len(models)]
         given = membership(standing, models) if standing else None
-        weights = contrast_weights(membership(blind, models), given, strict=view.strict)
-        usable = np.asarray(weights.any(axis=1), dtype=np.bool_)
-        blind = [blind[g] for g in np.flatnonzero(usable)]
+        found = group_contrasts(
+            view.contributions, membership(blind, models), given, strict=view.strict
+        )
+        usable = np.flatnonzero(found.values.any(axis=0))
+        blind = [blind[g] for g in usable]
         if not blind:
             return ()
         test = sign_flip_max_test(
-            view.contributions @ weights[usable].T,
+            found.values[:, usable],
             flips=self.flips,
             alpha=self.alpha,
             rng=stream(self.rng, "C4", "undeclared"),

@@ -25,7 +25,7 @@ from commonmode.stats.blocks import (
 from commonmode.stats.cofailure import alpha_factors
 from commonmode.stats.comovement import pair_block_sums
 from commonmode.stats.detectable import detectable_cofailure, detectable_effect
-from commonmode.stats.logistic import cross_fitted_probability
+from commonmode.stats.logistic import COMPILED_FROM, Engine, cross_fitted_probability
 from commonmode.stats.signflip import sign_flip_test
 
 __all__ = ["CoFailureResult", "ConditionalCoFailure", "JointFailureSplit", "Share"]
@@ -91,6 +91,8 @@ class ConditionalCoFailure:
     folds, knots : int
         Of the cross-fitted failure probability.
     minimum_block_rows : int
+    threads : int
+        For panels large enough for compiled fits; the bits do not depend on it.
     rng : int
         Seed; streams are derived from it by name.
 
@@ -125,6 +127,7 @@ class ConditionalCoFailure:
         folds: int = 5,
         knots: int = 3,
         minimum_block_rows: int = 1,
+        threads: int = 1,
         rng: int = 0,
     ) -> None:
         self.alpha = alpha
@@ -133,6 +136,7 @@ class ConditionalCoFailure:
         self.folds = folds
         self.knots = knots
         self.minimum_block_rows = minimum_block_rows
+        self.threads = threads
         self.rng = rng
 
     def fit(self, panel: ErrorPanel, groups: Sequence[Group] = ()) -> ConditionalCoFailure:
@@ -289,6 +293,9 @@ class ConditionalCoFailure:
         pairs: dict[str, FloatArray] = {}
         expected: dict[str, FloatArray] = {}
         likelihood: list[FloatArray] = []
+        # One choice for all of the fits: each alone may be small.
+        fits = failed.size * len(levels) * self.folds
+        engine: Engine = "numba" if fits >= COMPILED_FROM * self.folds else "numpy"
         for name, benchmark in levels.items():
             products, totals = [], []
             for k in range(rows.shape[1]):
@@ -300,6 +307,8 @@ class ConditionalCoFailure:
                     state[k],
                     folds=self.folds,
                     knots=self.knots,
+                    engine=engine,
+                    threads=self.threads,
                 )
                 residual = failed[:, k] - probability
                 products.append(pair_block_sums(residual, residual, edges))

@@ -12,7 +12,7 @@ from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
-from commonmode.stats.comovement import contrast_weights, pair_index
+from commonmode.stats.contrasts import group_contrasts, group_means
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = [
@@ -142,21 +142,11 @@ def contrast_groups(
     if not groups:
         return (), None
     members = membership(groups, models)
-    weights = contrast_weights(members, strict=crowd_sd is not None)
-    alike = _same_contrast(weights, groups)
-    rows, columns = pair_index(len(models))
-    inside = (members[:, rows] & members[:, columns]).astype(np.float64)
-    # A contrast weighs the pairs inside against others and adds up to zero; a mean adds up to one.
-    told_apart = weights.any(axis=1) & (weights.sum(axis=1) < 0.5)
-    if crowd_sd is not None:
-        size = inside @ (crowd_sd[rows] * crowd_sd[columns]) / inside.sum(axis=1)
-        weights = weights / np.where(size > 0, size, 1.0)[:, None]
-    values = contributions @ weights.T
-    # Where models are one and the same a contrast cancels but for rounding, which is no data.
-    values[np.abs(values) <= 1e-10 * (np.abs(contributions) @ np.abs(weights.T))] = 0.0
-    test = sign_flip_max_test(values, flips=flips, alpha=alpha, rng=rng)
+    found = group_contrasts(contributions, members, strict=crowd_sd is not None, scale=crowd_sd)
+    alike = _same_contrast(found.weights, groups, members)
+    test = sign_flip_max_test(found.values, flips=flips, alpha=alpha, rng=rng)
     # Of groups with the same contrast the one whose own pairs are larger comes first.
-    own = inside @ contributions.sum(axis=0) / inside.sum(axis=1)
+    own = group_means(contributions.sum(axis=0), members)
     order = np.lexsort((-own, -np.round(test.t, 6)))
     contrasts = tuple(
         GroupContrast(
@@ -166,7 +156,7 @@ def contrast_groups(
             t=float(test.t[g]),
             p_single=float(test.p_single[g]),
             p_adjusted=float(test.p_adjusted[g]),
-            identified=bool(told_apart[g]),
+            identified=bool(found.told_apart[g]),
             confounded_with=alike[g],
         )
         for g in order
@@ -208,7 +198,7 @@ def account_for_overlap(
             if standing:
                 given = membership(standing, models)
                 mine = membership([contrast.group], models)
-                values = contributions @ contrast_weights(mine, given, strict=strict).T
+                values = group_contrasts(contributions, mine, given, strict=strict).values
                 if sign_flip_max_test(values, flips=flips, rng=rng).p_single[0] > alpha:
                     members = set(contrast.group.members)
                     overlaps = [len(members & set(group.members)) for group in standing]
@@ -219,9 +209,19 @@ def account_for_overlap(
     return tuple(marked)
 
 
-def _same_contrast(weights: FloatArray, groups: Sequence[Group]) -> list[tuple[str, ...]]:
-    """Names of the other groups with the same weights, per group."""
-    keys = [row.round(9).tobytes() for row in weights + 0.0]
+def _same_contrast(
+    weights: FloatArray | None, groups: Sequence[Group], members: BoolArray
+) -> list[tuple[str, ...]]:
+    """Names of the other groups with the same weights, per group.
+
+    Where the weights were too many to be held, those of complementary groups: their indicators
+    differ by effects of single models, so their contrasts are the same.
+    """
+    if weights is not None:
+        keys = [row.round(9).tobytes() for row in weights + 0.0]
+    else:
+        # Either half of the models stands for both: the one without the first model.
+        keys = [(row ^ row[0]).tobytes() for row in members]
     names: dict[bytes, list[str]] = {}
     for key, group in zip(keys, groups, strict=True):
         names.setdefault(key, []).append(group.name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import pdist, squareform
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import ConfigurationError
@@ -21,6 +22,11 @@ __all__ = [
     "jaccard",
     "similarity_interval",
 ]
+
+
+# Entries of (N, N, C) up to which minima are taken one by one (8 MB).
+_DENSE = 1_000_000
+_ROUNDING = 1e-12
 
 
 def jaccard(use: FloatArray, component_weights: FloatArray | None = None) -> FloatArray:
@@ -40,14 +46,24 @@ def jaccard(use: FloatArray, component_weights: FloatArray | None = None) -> Flo
     float64, shape (N, N)
         Symmetric with unit diagonal; a pair that uses nothing at all has similarity 0.
     """
-    w = np.ones(use.shape[1]) if component_weights is None else np.asarray(component_weights)
+    c = use.shape[1]
+    w = np.ones(c) if component_weights is None else np.asarray(component_weights, np.float64)
     if np.any(use < 0) or np.any(use > 1) or np.any(w < 0):
         raise ConfigurationError(
             "component use must lie in [0, 1] and component weights must not be negative",
             remedy="check the weights on the cards",
         )
-    shared = np.minimum(use[:, None, :], use[None, :, :]) @ w
-    union = np.maximum(use[:, None, :], use[None, :, :]) @ w
+    if len(use) ** 2 * c <= _DENSE:
+        shared = np.minimum(use[:, None, :], use[None, :, :]) @ w
+        union = np.maximum(use[:, None, :], use[None, :, :]) @ w
+    else:
+        # min and max are half the sum less, or plus, the distance: no (N, N, C) array is needed.
+        weighted = use * w
+        total = weighted.sum(axis=1)
+        distance = squareform(pdist(weighted, "cityblock"))
+        union = 0.5 * (total[:, None] + total[None, :] + distance)
+        shared = 0.5 * (total[:, None] + total[None, :] - distance)
+        shared[shared <= _ROUNDING * union] = 0.0
     similarity = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     np.fill_diagonal(similarity, 1.0)
     return similarity

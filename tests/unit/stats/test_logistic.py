@@ -102,3 +102,16 @@ def test_no_failure_is_possible_in_a_gain_nor_without_any_failure() -> None:
     failed[::3] = False
     assert np.all(cross_fitted_probability(surprise, failed)[::3] == 0.0)
     assert np.all(cross_fitted_probability(surprise, np.zeros_like(failed)) == 0.0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_compiled_fits_stop_at_the_same_maximum(threads: int) -> None:
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal(900)
+    design = np.column_stack([natural_cubic_basis(x, np.array([-1.0, 0.0, 1.5])), rng.random(900)])
+    outcome = rng.random((900, 5)) < expit(-2.0 + 1.5 * x)[:, None]
+    # The last is separated: only the penalty keeps it finite, and full steps overshoot.
+    outcome[:, 4] = x > 1.0
+    plain = fit_logistic(design, outcome, engine="numpy")
+    fast = fit_logistic(design, outcome, engine="numba", threads=threads)
+    np.testing.assert_allclose(fast, plain, rtol=1e-6, atol=1e-8)

@@ -1,0 +1,155 @@
+"""Contrasts of groups of models without a weight for every pair and group.
+
+:func:`commonmode.stats.comovement.contrast_weights` holds (groups x pairs) numbers: with 200 models
+and all their pairs as groups that is 3 GB. A contrast is the group's own pairs less what the
+nuisance (one effect per model, groups accounted for) fits of them, so the sparse indicators and a
+thin basis are enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.stats.comovement import contrast_weights, pair_index
+
+__all__ = ["Contrasts", "group_contrasts", "group_means"]
+
+# Weights of groups of up to so many models are held whole, if they are no more than this (160 MB).
+_DENSE_MODELS = 60
+_DENSE = 20_000_000
+_ROUNDING = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrasts:
+    """Contrasts of M groups, block by block.
+
+    Attributes
+    ----------
+    values : float64, shape (B, M)
+        Zero throughout for a group that nothing can be said of.
+    told_apart : bool, shape (M,)
+        The group is compared with others; False for one whose own mean stands in, or nothing.
+    weights : float64, shape (M, P), or None
+        Where they were small enough to be held.
+    """
+
+    values: FloatArray
+    told_apart: BoolArray
+    weights: FloatArray | None
+
+
+def group_contrasts(
+    contributions: FloatArray,
+    groups: BoolArray,
+    given: BoolArray | None = None,
+    *,
+    strict: bool = False,
+    scale: FloatArray | None = None,
+) -> Contrasts:
+    """Contrast of every group in every block.
+
+    Parameters
+    ----------
+    contributions : float64, shape (B, P)
+    groups : bool, shape (M, N)
+        At least two members each.
+    given, strict
+        As in :func:`commonmode.stats.comovement.contrast_weights`.
+    scale : float64, shape (N,), optional
+        Standard deviations: contrasts in units of the members' mean product of them.
+    """
+    few = groups.shape[1] <= _DENSE_MODELS
+    if few and len(groups) * contributions.shape[1] <= _DENSE:
+        return _dense(contributions, groups, given, strict, scale)
+    inside = _indicators(groups)
+    basis = _nuisance(groups.shape[1], given, strict)
+    within = inside @ basis
+    own = np.diff(inside.indptr).astype(np.float64)
+    norm = own - np.einsum("mr,mr->m", within, within)
+    usable = norm > 1e-9 * own
+    total = np.asarray((inside @ contributions.T).T)
+    rest = total - (contributions @ basis) @ within.T
+    size = np.abs(inside @ np.abs(contributions.T)).T + np.abs(contributions @ basis) @ np.abs(
+        within.T
+    )
+    values = np.where(usable, rest / np.where(usable, norm, 1.0), 0.0)
+    size = size / np.where(usable, norm, 1.0)
+    mean_in_place = ~usable & (not strict and given is None)
+    values[:, mean_in_place] = (total / own)[:, mean_in_place]
+    values[np.abs(values) <= _ROUNDING * size] = 0.0
+    if scale is not None:
+        values = values / _unit(inside, scale)
+    return Contrasts(values, usable, None)
+
+
+def group_means(pairs: FloatArray, groups: BoolArray) -> FloatArray:
+    """Mean of a pair vector over each group's pairs, shape (M,).
+
+    Parameters
+    ----------
+    pairs : float64, shape (P,)
+    groups : bool, shape (M, N)
+    """
+    inside = _indicators(groups)
+    return np.asarray(inside @ pairs) / np.diff(inside.indptr)
+
+
+def _dense(
+    contributions: FloatArray,
+    groups: BoolArray,
+    given: BoolArray | None,
+    strict: bool,
+    scale: FloatArray | None,
+) -> Contrasts:
+    weights = contrast_weights(groups, given, strict=strict)
+    # A contrast weighs the pairs inside against others and adds up to zero; a mean adds up to one.
+    told_apart = weights.any(axis=1) & (weights.sum(axis=1) < 0.5)
+    if scale is not None:
+        weights = weights / _unit(_indicators(groups), scale)[:, None]
+    values = contributions @ weights.T
+    # Where models are one and the same a contrast cancels but for rounding, which is no data.
+    values[np.abs(values) <= _ROUNDING * (np.abs(contributions) @ np.abs(weights.T))] = 0.0
+    return Contrasts(values, np.asarray(told_apart, dtype=np.bool_), weights)
+
+
+def _unit(inside: csr_array, scale: FloatArray) -> FloatArray:
+    """Mean product of the members' deviations over each group's pairs; 1 where that is 0."""
+    rows, columns = pair_index(len(scale))
+    size = np.asarray(inside @ (scale[rows] * scale[columns])) / np.diff(inside.indptr)
+    return np.where(size > 0, size, 1.0)
+
+
+def _indicators(groups: BoolArray) -> csr_array:
+    """Pairs inside each group, sparse, shape (M, P)."""
+    n, sizes = groups.shape[1], groups.sum(axis=1).astype(np.int64)
+    starts = np.concatenate(([0], np.cumsum(sizes * (sizes - 1) // 2))).astype(np.int64)
+    at = np.empty(starts[-1], dtype=np.int64)
+    for size in np.unique(sizes).tolist():
+        which = np.flatnonzero(sizes == size)
+        who = np.nonzero(groups[which])[1].reshape(len(which), size)
+        i, j = np.triu_indices(size, 1)
+        first, second = who[:, i], who[:, j]
+        # Place of (i, j), i < j, in the upper triangle row by row.
+        place = first * n - first * (first + 1) // 2 + second - first - 1
+        at[starts[which, None] + np.arange(len(i))] = np.sort(place, axis=1)
+    return csr_array((np.ones(len(at)), at, starts), shape=(len(groups), n * (n - 1) // 2))
+
+
+def _nuisance(models: int, given: BoolArray | None, strict: bool) -> FloatArray:
+    """Orthonormal columns that span the nuisance, shape (P, R)."""
+    rows, columns = pair_index(models)
+    effects = np.zeros((len(rows), models))
+    effects[np.arange(len(rows)), rows] = 1.0
+    effects[np.arange(len(rows)), columns] = 1.0
+    nuisance = effects if strict or models >= 5 else np.ones((len(rows), 1))
+    if given is not None:
+        nuisance = np.column_stack([nuisance, (given[:, rows] & given[:, columns]).T])
+    # Few columns, very many rows: the small Gram matrix in place of a decomposition of all rows.
+    squared, right = np.linalg.eigh(nuisance.T @ nuisance)
+    keep = squared > 1e-12 * squared[-1]
+    return np.ascontiguousarray(nuisance @ (right[:, keep] / np.sqrt(squared[keep])))

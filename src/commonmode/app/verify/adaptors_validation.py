@@ -1,7 +1,8 @@
-"""Backtests of a quantile forecast, scoring functions, the Basel traffic light."""
+"""Backtests of a quantile forecast, scoring functions, the Basel traffic light, sample limits."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,6 +12,7 @@ import numpy as np
 from commonmode.app.verify.cases import Case
 from commonmode.app.verify.registry import Adaptor, Unsupported
 from commonmode.register.graph import blast_radius, jaccard
+from commonmode.stats.conformal import split_conformal_coverage
 from commonmode.stats.coverage import (
     Transitions,
     basel_cumulative,
@@ -24,6 +26,14 @@ from commonmode.stats.coverage import (
 )
 from commonmode.stats.losses import fz0_loss, pinball_loss
 from commonmode.stats.reference_series import TailSeries, series_d1
+from commonmode.stats.samples import (
+    condition_number,
+    expected_maximum_sharpe,
+    minimum_sharpe_backtest,
+    minimum_track_record,
+    population_stability_index,
+    psi_critical,
+)
 
 __all__ = ["ADAPTORS"]
 
@@ -94,6 +104,60 @@ def _basel_type_two(case: Case) -> Any:
     return {"pct": 100.0 * basel_type_two_error(np.asarray(i["true_p"]), i["T"], i["reject_from"])}
 
 
+def _conformal(case: Case) -> Any:
+    law = split_conformal_coverage(int(case.inputs["n"]), float(case.inputs["alpha"]))
+    return {"mean": law.mean, "q05": law.quantile(0.05), "q95": law.quantile(0.95)}
+
+
+def _stability_index(case: Case) -> Any:
+    i = case.inputs
+    reference, new = (np.asarray(i[name], np.float64) for name in ("ref", "new"))
+    return {
+        "PSI": population_stability_index(reference, new),
+        "crit95": psi_critical(len(reference), float(i["n"]), float(i["m"])),
+    }
+
+
+def _backtest_length(case: Case) -> Any:
+    trials = np.atleast_1d(case.inputs["N"])
+    years = minimum_sharpe_backtest(trials, float(case.inputs.get("target", 1.0)))
+    largest = expected_maximum_sharpe(trials)
+    return {
+        **{f"Emax_{n}": value for n, value in zip(trials, largest, strict=True)},
+        **{f"MinBTL_{n}_years": value for n, value in zip(trials, years, strict=True)},
+    }
+
+
+def _track_record(case: Case) -> Any:
+    """Each entry of ``freq`` is e.g. ``monthly12 skew=-0.72 kurt=5.78``; Sharpe ratios are annual.
+
+    Which ratios and which confidence is in the method's name.
+    """
+    named = re.search(r"SR ([\d.]+) vs ([\d.]+) annual, ([\d.]+)%", case.method)
+    if named is None:
+        raise Unsupported("the method's name does not say 'SR a vs b annual, c%'")
+    sharpe, benchmark, percent = (float(number) for number in named.groups())
+    years = []
+    for entry in case.inputs["freq"]:
+        first, *shape = str(entry).split()
+        per_year = float(re.sub(r"\D", "", first))
+        moments = {name: float(value) for name, _, value in (s.partition("=") for s in shape)}
+        length = minimum_track_record(
+            sharpe / np.sqrt(per_year),
+            benchmark / np.sqrt(per_year),
+            skewness=moments.get("skew", 0.0),
+            kurtosis=moments.get("kurt", 3.0),
+            confidence=percent / 100.0,
+        )
+        years.append(float(length) / per_year)
+    return {"years": years}
+
+
+def _hilbert(case: Case) -> Any:
+    index = np.arange(float(case.inputs["n"]))
+    return {"cond2": condition_number(np.asarray(1.0 / (index[:, None] + index + 1.0), np.float64))}
+
+
 def _graph(case: Case) -> Any:
     use = np.asarray(case.inputs["W_models_x_components"], np.float64)
     similarity = jaccard(use, np.asarray(case.inputs["component_weights"], np.float64))
@@ -116,5 +180,10 @@ ADAPTORS: Final[Mapping[str, Adaptor]] = MappingProxyType(
         "Basel traffic light*": _basel_table,
         "Basel type-II error*": _basel_type_two,
         "Shared-dependency similarity*": _graph,
+        "Split conformal coverage law*": _conformal,
+        "Population stability index*": _stability_index,
+        "E[max_N] and minimum backtest length": _backtest_length,
+        "Minimum track record length*": _track_record,
+        "Condition number of Hilbert*": _hilbert,
     }
 )

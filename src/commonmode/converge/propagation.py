@@ -112,12 +112,18 @@ class Propagation:
             Fewer than two models, or too few rows for even the shortest lag.
         """
         views = lagged_views(panel, market=self.market, minimum_block_rows=self.minimum_block_rows)
+        return self.fit_views(views, panel.models, name=f"panel {panel.name}")
+
+    def fit_views(
+        self, views: LaggedViews, models: tuple[ModelId, ...], *, name: str = "series"
+    ) -> Propagation:
+        """The same of any series seen twice."""
         n = views.series
         room = int(views.rows.any(axis=1).sum()) / (_ROWS_PER_COEFFICIENT * n)
         grid = tuple(p for p in self.lag_grid if p <= room)
         if not grid:
             raise PanelError(
-                f"panel {panel.name}: too few rows to ask {n} models who follows whom",
+                f"{name}: too few rows to ask {n} models who follows whom",
                 remedy=f"give {_ROWS_PER_COEFFICIENT * n * self.lag_grid[0]} rows, or fewer models",
             )
         moments, count = views.moments(grid[-1])
@@ -129,11 +135,12 @@ class Propagation:
         tables = [spillover_tables(s.coefficients, s.covariance, self.horizons)[0] for s in systems]
         shared = spillover_tables(system.own, system.own_covariance, self.horizons)[0]
         short = shorten(moments, n, lags)
-        p_values, links, detectable = self._test(views, short, panel.models, lags)
-        rejects = p_values <= self.alpha
-        splits, net = self._intervals(short, tables[best], shared, panel.models, rejects)
+        p_pairs, links, detectable = self._test(views, short, models, lags)
+        p_value = float(p_pairs.min())
+        rejects = p_value <= self.alpha
+        splits, net = self._intervals(short, tables[best], shared, models, rejects)
         self.result_ = PropagationResult(
-            models=panel.models,
+            models=models,
             rows=count,
             blocks=len(moments),
             benchmarked=views.benchmarked,
@@ -147,8 +154,9 @@ class Propagation:
             shared_table=shared[-1],
             splits=splits,
             net=net,
-            p_value=p_values,
+            p_value=p_value,
             rejects=rejects,
+            p_pairs=p_pairs,
             links=links,
             minimum_detectable=detectable,
             clipped=bool(system.clipped[0]),
@@ -157,7 +165,7 @@ class Propagation:
 
     def _test(
         self, views: LaggedViews, moments: FloatArray, models: tuple[ModelId, ...], lags: int
-    ) -> tuple[float, tuple[FollowingLink, ...], float]:
+    ) -> tuple[FloatArray, tuple[FollowingLink, ...], float]:
         n = len(models)
         scores, scale = following_contributions(moments, n)
         whitened = [
@@ -175,10 +183,9 @@ class Propagation:
         each = _by_pair(following, lags, n)
         p_following = each.min(axis=1)
         joint = np.maximum(p_following, p_direction)
-        off = ~np.eye(n, dtype=np.bool_)
         partial = scores.sum(axis=0) * scale
         links = []
-        for sign, i, j in np.argwhere((joint <= self.alpha) & off).tolist():
+        for sign, i, j in np.argwhere(joint <= self.alpha).tolist():
             lag = int(np.argmin(each[sign, :, i, j] - 1e-9 * np.abs(partial[:, i, j])))
             links.append(
                 FollowingLink(
@@ -194,7 +201,7 @@ class Propagation:
         links.sort(key=lambda link: (link.p_adjusted, -abs(link.partial_correlation)))
         units = [np.sum(m, axis=0) for m in whitened]
         detectable = _detectable(following, direction, scale, units, len(moments))
-        return float(joint[:, off].min()), tuple(links), detectable
+        return joint, tuple(links), detectable
 
     def _signed(self, contributions: FloatArray, name: str) -> MaxTest:
         flat = contributions.reshape(len(contributions), -1)
@@ -295,14 +302,17 @@ def _detectable(
     p, n, _ = scale.shape
     where: IntArray = np.flatnonzero(np.broadcast_to(~np.eye(n, dtype=np.bool_), scale.shape))
     half = p * n * n
+    power = POWER ** (1.0 / (1 + len(direction)))  # all tests must find it
+    typical = float(np.median(scale.ravel()[where]))
     found = [
-        detectable_effect(following.critical, blocks, power=POWER)
+        detectable_effect(following.critical, blocks, power=power)
         * float(np.median((following.standard_error[:half] * scale.ravel())[where]))
     ]
     for test, moments in zip(direction, units, strict=True):
         # What is left of the deviations after whitening, without the benchmarks' noise.
         own = float(np.median(np.diag(moments)[:n]))
         error = float(np.median(test.standard_error[:half][where]))
-        need = detectable_effect(test.critical, blocks, power=POWER)
-        found.append(need * error / own if own > 0 else np.inf)
+        need = detectable_effect(test.critical, blocks, power=power)
+        # A coefficient, in units of whitened deviations, to the partial correlation it makes.
+        found.append(typical * need * error / own if own > 0 else np.inf)
     return float(min(max(found), 1.0))

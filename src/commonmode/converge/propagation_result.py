@@ -111,6 +111,8 @@ class PropagationResult:
     p_value : float
         Of no propagation: the smallest adjusted p over all links.
     rejects : bool
+    p_pairs : float64, shape (2, N, N)
+        ``[0, i, j]``: adjusted p that i follows j, ``[1, i, j]``: that it moves against j after j.
     links : tuple of FollowingLink
         Significant ones, smallest p first.
     minimum_detectable : float
@@ -136,6 +138,7 @@ class PropagationResult:
     net: tuple[NetSender, ...]
     p_value: float
     rejects: bool
+    p_pairs: FloatArray
     links: tuple[FollowingLink, ...]
     minimum_detectable: float
     clipped: bool

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from commonmode.converge.apart import stands_apart
+from commonmode.converge.attribution import Attribution, AttributionResult
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
@@ -41,6 +42,8 @@ class IndexOptions:
     minimum_block_rows : int
     tail : bool
         Whether C3 is allowed; False for panels too short for a tail claim.
+    threads : int
+        For panels of hundreds of models; the bits do not depend on it.
     seed : int
     """
 
@@ -49,6 +52,7 @@ class IndexOptions:
     draws: int = 999
     minimum_block_rows: int = 1
     tail: bool = True
+    threads: int = 1
     seed: int = 0
 
 
@@ -89,7 +93,7 @@ class PanelAnalysis:
         The indices', without the models left out.
     given : ErrorPanel
         As it came.
-    c1, c2, c3, c6 : Success or Failure
+    c1, c2, c3, c4, c6 : Success or Failure
     options : IndexOptions
     left_out : tuple of LeftOut
         Models with forecasts at fewer than half of the times, and models that cannot be told from
@@ -101,6 +105,7 @@ class PanelAnalysis:
     c1: Result[Similarity]
     c2: Result[EffectiveNumberResult]
     c3: Result[CoFailureResult]
+    c4: Result[AttributionResult]
     c6: Result[DispersionResult]
     options: IndexOptions = field(default_factory=IndexOptions)
     left_out: tuple[LeftOut, ...] = ()
@@ -109,7 +114,7 @@ class PanelAnalysis:
 def analyse_panel(
     panel: ErrorPanel, cards: Sequence[Card] = (), options: IndexOptions | None = None
 ) -> PanelAnalysis:
-    """Compute C1, C2, C3 and C6.
+    """Compute C1, C2, C3, C4 and C6.
 
     A model that mostly failed is left out, not the times at which it did.
 
@@ -132,7 +137,7 @@ def analyse_panel(
     mine = [card for card in cards if card.model in panel.models]
     groups = declared_groups(panel.models, mine)
 
-    def comovement() -> EffectiveNumberResult:
+    def comovement() -> EffectiveNumber:
         index = EffectiveNumber(
             alpha=use.alpha,
             flips=use.flips,
@@ -140,17 +145,18 @@ def analyse_panel(
             minimum_block_rows=use.minimum_block_rows,
             rng=use.seed,
         )
-        return index.fit(panel, groups).result_
+        return index.fit(panel, groups)
 
-    def cofailure() -> CoFailureResult:
+    def cofailure() -> ConditionalCoFailure:
         index = ConditionalCoFailure(
             alpha=use.alpha,
             flips=use.flips,
             draws=use.draws,
             minimum_block_rows=use.minimum_block_rows,
+            threads=use.threads,
             rng=use.seed,
         )
-        return index.fit(panel, groups).result_
+        return index.fit(panel, groups)
 
     c1: Result[Similarity]
     if mine:
@@ -161,7 +167,7 @@ def analyse_panel(
             f"there are no cards of the models of panel {panel.name}",
             "declare what the models are made of (docs/panel.md)",
         )
-    c3: Result[CoFailureResult]
+    c3: Result[ConditionalCoFailure]
     if panel.kind is not PanelKind.QUANTILE or not use.tail:
         c3 = Failure(
             FailureReason.NOT_APPLICABLE,
@@ -170,7 +176,7 @@ def analyse_panel(
         )
     else:
         c3 = _try("co-failure (C3)", cofailure)
-    c2: Result[EffectiveNumberResult]
+    c2: Result[EffectiveNumber]
     if nobody_apart and len(panel.models) >= 2:
         c2 = Failure(
             FailureReason.NOT_APPLICABLE,
@@ -184,12 +190,44 @@ def analyse_panel(
         panel=panel,
         given=given,
         c1=c1,
-        c2=c2,
-        c3=c3,
+        c2=Success(c2.value.result_) if isinstance(c2, Success) else c2,
+        c3=Success(c3.value.result_) if isinstance(c3, Success) else c3,
+        c4=_attribution(panel, mine, c2, c3, use),
         c6=_try("disagreement (C6)", lambda: _disagreement(panel, use)),
         options=use,
         left_out=left_out,
     )
+
+
+def _attribution(
+    panel: ErrorPanel,
+    cards: Sequence[Card],
+    c2: Result[EffectiveNumber],
+    c3: Result[ConditionalCoFailure],
+    use: IndexOptions,
+) -> Result[AttributionResult]:
+    """C4 from what C2 and C3 have worked out."""
+    if isinstance(c2, Failure):
+        return Failure(c2.reason, f"nothing to attribute: {c2.message}", c2.remedy)
+    if not cards:
+        return Failure(
+            FailureReason.NOT_APPLICABLE,
+            f"there are no cards of the models of panel {panel.name}",
+            "declare what the models are made of (docs/panel.md)",
+        )
+
+    def attribution() -> AttributionResult:
+        index = Attribution(
+            alpha=use.alpha,
+            flips=use.flips,
+            draws=use.draws,
+            permutations=use.flips,
+            rng=use.seed,
+        )
+        tail = c3.value if isinstance(c3, Success) else None
+        return index.fit(panel.models, cards, c2.value, tail).result_
+
+    return _try("attribution (C4)", attribution)
 
 
 def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:

@@ -38,7 +38,7 @@ from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
 from commonmode.stats.contrasts import group_contrasts
 from commonmode.stats.qap import MrqapResult, mrqap
-from commonmode.stats.signflip import sign_flip_max_test
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Attributed", "Attribution", "AttributionResult", "LayerRegression"]
 
@@ -104,7 +104,8 @@ class AttributionResult:
         Declared components, the likeliest cause first.
     undeclared : tuple of GroupContrast
         Groups of models that move together beyond every declared cause: a card is wrong or a part
-        is missing from it. Disjoint; the strongest first.
+        is missing from it. Disjoint; the strongest first. The figures are those of the pair or
+        triple that shows it best, grown by the models that move with each of its members.
     layers : tuple of LayerRegression or Failure
     alpha : float
     """
@@ -335,10 +336,11 @@ class Attribution:
                 break
             if taken & set(blind[g].members):
                 continue
-            taken |= set(blind[g].members)
+            members = _grown(blind[g], blind, test, self.alpha, taken, models)
+            taken |= set(members)
             kept.append(
                 GroupContrast(
-                    group=blind[g],
+                    group=Group(" + ".join(members), members),
                     estimate=float(np.clip(test.estimate[g], -1.0, 1.0)),
                     standard_error=float(test.standard_error[g]),
                     t=float(test.t[g]),
@@ -389,6 +391,31 @@ class Attribution:
         except DataError as error:
             return Failure(FailureReason.MISSING_DATA, str(error), error.remedy)
         return Success(LayerRegression(graph, view.name, found))
+
+
+def _grown(
+    core: Group,
+    blind: Sequence[Group],
+    test: MaxTest,
+    alpha: float,
+    taken: set[ModelId],
+    models: Sequence[ModelId],
+) -> tuple[ModelId, ...]:
+    """The group with every model that moves with each of its members, in the panel's order.
+
+    Only pairs and triples are tested blind; a larger group shows as one of its parts.
+    """
+    with_pair = {
+        frozenset(group.members)
+        for g, group in enumerate(blind)
+        if len(group.members) == 2 and test.p_single[g] <= alpha and test.estimate[g] > 0
+    }
+    members = set(core.members)
+    for model in models:
+        free = model not in taken and model not in members
+        if free and all(frozenset((model, other)) in with_pair for other in members):
+            members.add(model)
+    return tuple(model for model in models if model in members)
 
 
 def _declared_similarity(

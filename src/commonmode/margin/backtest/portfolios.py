@@ -8,6 +8,7 @@ USD is the margin rate times the price.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -163,14 +164,14 @@ HOUSE_PORTFOLIOS: Final = _house()
 """18 linear portfolios, then 13 with options."""
 
 
-def notional_weights(portfolios: tuple[Portfolio, ...]) -> FloatArray:
-    """Gross dollars of every portfolio per coin, shape (A, len(COINS)): what costs are divided by.
+def notional_weights(portfolios: Sequence[Portfolio], coins: Sequence[str] = COINS) -> FloatArray:
+    """Gross dollars of every portfolio per coin, shape (A, U): what costs are divided by.
 
     Options count with their coin's notional; collateral does not count, it is what is posted.
     """
-    out = np.zeros((len(portfolios), len(COINS)))
+    out = np.zeros((len(portfolios), len(coins)))
     for a, portfolio in enumerate(portfolios):
         for leg in portfolio.legs:
             if leg.kind != "collateral":
-                out[a, COINS.index(leg.coin)] += abs(leg.weight)
+                out[a, coins.index(leg.coin)] += abs(leg.weight)
     return out

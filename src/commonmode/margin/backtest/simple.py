@@ -34,16 +34,21 @@ def static_haircut_rates(moves: FloatArray, level: float) -> FloatArray:
     return np.array([pooled_scale(np.ones((len(c), 1)), c[:, None], level) for c in columns])
 
 
-def static_haircut(portfolios: Sequence[Portfolio], rates: FloatArray, rows: int) -> FloatArray:
+def static_haircut(
+    portfolios: Sequence[Portfolio],
+    rates: FloatArray,
+    rows: int,
+    coins: Sequence[str] = COINS,
+) -> FloatArray:
     """Gross notional times the coin's rate, constant over time, shape (rows, A); no offsets.
 
     Collateral in a coin is haircut as if it were a position.
     """
-    gross = notional_weights(tuple(portfolios))
+    gross = notional_weights(portfolios, coins)
     for a, portfolio in enumerate(portfolios):
         for leg in portfolio.legs:
             if leg.kind == "collateral":
-                gross[a, COINS.index(leg.coin)] += abs(leg.weight)
+                gross[a, coins.index(leg.coin)] += abs(leg.weight)
     return np.broadcast_to(gross @ rates, (rows, len(gross))).copy()
 
 

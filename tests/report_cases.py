@@ -95,7 +95,7 @@ def full() -> dict[str, Any]:
 def everything_failed() -> dict[str, Any]:
     """No index could be computed."""
     results = deepcopy(laboratory_results())
-    for index in ("c1", "c2", "c3", "c6"):
+    for index in ("c1", "c2", "c3", "c4", "c6"):
         results["panels"][0][index] = dict(_FAILED)
     results["panels"][0] |= {"benchmark": None, "level": None, "first_ms": None, "last_ms": None}
     results["cards"] = []

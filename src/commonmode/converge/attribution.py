@@ -215,6 +215,8 @@ class Attribution:
     ) -> tuple[GroupContrast, ...]:
         """Blind groups that hold together beyond the declared causes; disjoint."""
         blind = [g for g in blind_groups(models) if len(g.members) < len(models)]
+        if not blind:
+            return ()
         given = membership(standing, models) if standing else None
         found = group_contrasts(
             view.contributions, membership(blind, models), given, strict=view.strict

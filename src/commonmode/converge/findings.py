@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from commonmode.converge.analysis import PanelAnalysis
+from commonmode.converge.attribution_result import AttributionResult
 from commonmode.converge.clusters import act_as_one, rank_remedies
 from commonmode.converge.cofailure import CoFailureResult
 from commonmode.converge.comovement import EffectiveNumberResult
@@ -34,7 +35,7 @@ class Finding:
     Attributes
     ----------
     index : str
-        "C1", "C2", "C3", "C6", "split", "remedy" or "greeks".
+        "C1", "C2", "C3", "C4", "C6", "split", "remedy" or "greeks".
     panel : str
     severity : Severity
     sentence : str
@@ -71,6 +72,8 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
         found += _comovement(analysis, analysis.c2.value)
     if isinstance(analysis.c3, Success):
         found += _cofailure(name, analysis.c3.value)
+    if isinstance(analysis.c4, Success) and analysis.c4.value.components:
+        found.append(_attribution(name, analysis.c4.value))
     if isinstance(analysis.c1, Success):
         found += _graph(analysis)
     if isinstance(analysis.c6, Success):
@@ -257,6 +260,13 @@ def _cofailure(name: str, c3: CoFailureResult) -> list[Finding]:
             )
         )
     return findings
+
+
+def _attribution(name: str, c4: AttributionResult) -> Finding:
+    first = c4.components[0]
+    numbers = {"p_value": first.p_value, "first_share": first.first_share}
+    severity = Severity.NOTE if c4.causes or c4.undeclared else Severity.FINE
+    return Finding("C4", name, severity, c4.sentence, numbers)
 
 
 def _graph(analysis: PanelAnalysis) -> list[Finding]:

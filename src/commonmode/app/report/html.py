@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from commonmode.app.report import tables
+from commonmode.app.report import attribution, tables
 from commonmode.app.report.dots import index_dots, index_rows
 from commonmode.app.report.figures import (
     correlation_map,
@@ -35,6 +35,7 @@ _INDEX_NAMES = {
     "c1": "Declared similarity (C1)",
     "c2": "Independent models (C2)",
     "c3": "Fail together (C3)",
+    "c4": "Attribution (C4)",
     "c6": "Disagreement (C6)",
 }
 
@@ -129,6 +130,8 @@ def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str
             {"name": name, **panel[key]}
             for key, name in _INDEX_NAMES.items()
             if panel[key]["status"] == "failed"
+            # What C4 lacks where C2 failed is C2's failure, said once.
+            and not (key == "c4" and panel["c2"]["status"] == "failed")
         ],
         "dots": index_dots(rows),
         "graph": dependency_graph(panel, cards),
@@ -138,6 +141,9 @@ def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str
         "split_table": tables.split_words(panel["c3"]),
         "components": tables.component_table(panel),
         "found": tables.found_table(panel),
+        "causes": attribution.cause_table(panel["c4"]),
+        "layers": attribution.layer_table(panel["c4"]),
+        "undeclared": attribution.undeclared_words(panel["c4"]),
         "models": tables.model_table(panel),
         "benchmark": tables.benchmark_table(panel),
         "noise": "" if noise is None else number(noise),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from commonmode.converge.analysis import PanelAnalysis, Similarity
+from commonmode.converge.attribution_result import AttributionResult, LayerRegression
 from commonmode.converge.clusters import act_as_one, rank_remedies
 from commonmode.converge.cofailure import CoFailureResult
 from commonmode.converge.comovement import EffectiveNumberResult
@@ -68,7 +69,15 @@ def card_to_json(card: Card, *, panel: str = "") -> dict[str, Any]:
 def index_failures(analysis: PanelAnalysis) -> list[dict[str, str]]:
     """What of a panel was asked for and could not be computed: models left out, failed indices."""
     name = analysis.given.name
-    indices = {"C1": analysis.c1, "C2": analysis.c2, "C3": analysis.c3, "C6": analysis.c6}
+    # What C4 lacks where C2 failed is C2's failure, said once.
+    indices: dict[str, Result[Any]] = {
+        "C1": analysis.c1,
+        "C2": analysis.c2,
+        "C3": analysis.c3,
+        "C6": analysis.c6,
+    }
+    if isinstance(analysis.c2, Success):
+        indices["C4"] = analysis.c4
     return [
         *(
             {"where": f"{name} {entry.model}", **failure_to_json(entry.failure)}
@@ -122,6 +131,7 @@ def analysis_to_json(
         "c1": _either(analysis.c1, _c1),
         "c2": _either(analysis.c2, lambda r: _c2(panel, r, analysis.options.alpha)),
         "c3": _either(analysis.c3, _c3),
+        "c4": _either(analysis.c4, _c4),
         "c6": _either(analysis.c6, _c6),
         "benchmark": _benchmark(panel),
         "findings": [
@@ -261,6 +271,50 @@ def _c3(c3: CoFailureResult) -> dict[str, Any]:
         "split": split,
         "alpha_factors": {"alpha": c3.alpha.alpha},
         "components": [_contrast(c) for c in c3.components],
+    }
+
+
+def _c4(c4: AttributionResult) -> dict[str, Any]:
+    return {
+        "sentence": c4.sentence,
+        "components": [
+            {
+                "name": one.group.name,
+                "members": list(one.group.members),
+                "components": [[layer.value, name] for layer, name in one.group.components],
+                "p_value": one.p_value,
+                "first_share": one.first_share,
+                "ranks": [one.rank_low, one.rank_high],
+                "is_cause": one.is_cause,
+                "deviation": None if one.deviation is None else _contrast(one.deviation),
+                "cofailure": None if one.cofailure is None else _contrast(one.cofailure),
+            }
+            for one in c4.components
+        ],
+        "undeclared": [_contrast(one) for one in c4.undeclared],
+        "layers": [_either(layer, _layers) for layer in c4.layers],
+    }
+
+
+def _layers(found: LayerRegression) -> dict[str, Any]:
+    regression = found.regression
+    return {
+        "graph": found.graph,
+        "response": found.response,
+        "layers": [
+            {
+                "layer": name,
+                "coefficient": float(regression.coefficient[k]),
+                "t": float(regression.statistic[k]),
+                "p_greater": float(regression.p_greater[k]),
+                "p_two_sided": float(regression.p_two_sided[k]),
+            }
+            for k, name in enumerate(regression.names)
+        ],
+        "r_squared": regression.r_squared,
+        "pairs": regression.pairs,
+        "permutations": regression.permutations,
+        "every_permutation": regression.exact,
     }
 
 

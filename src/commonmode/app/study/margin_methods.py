@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -115,7 +115,8 @@ def build_methods(
                 continue
         else:
             texts = _texts(name, settings.parameters.get(name, ""), folder)
-            method, source, coins = _published(name, texts, positions)
+            listed = tuple(market.underlyings.name.tolist())
+            method, source, coins = _published(name, texts, positions, listed)
             gates[name] = examine(method, coins)
             why = refusal(name, source, gates[name])
             if why is not None and not ungated:
@@ -150,15 +151,23 @@ _DEFAULTS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
 
 
 def _published(
-    name: str, texts: Sequence[tuple[str, str]], positions: int
+    name: str, texts: Sequence[tuple[str, str]], positions: int, listed: tuple[str, ...]
 ) -> tuple[MarginMethod, str, tuple[str, ...]]:
-    """A published method under a parameter set, where that is from, and coins to probe it on."""
+    """A published method under a parameter set, where that is from, and coins to probe it on.
+
+    PM2's sets have one list of figures; coins of the market that a set does not name are margined by
+    it too, and the source says so.
+    """
     if name == "pm2":
         pm2 = [parameters_from_toml(text, where=where) for text, where in texts][-1]
         # Named, so that the bits do not depend on what ran before in this process.
         engine: Engine = "numba" if positions >= _MANY else "numpy"
         source = f"{pm2.name} {pm2.version}: {pm2.source}"
-        return PM2(pm2, engine=engine), source, pm2.underlyings[:1]
+        own = pm2.underlyings
+        others = tuple(coin for coin in listed if coin not in own)
+        if others:
+            source += f"; the figures of {', '.join(own)} are used for {', '.join(others)} too"
+        return PM2(replace(pm2, underlyings=(*own, *others)), engine=engine), source, own[:1]
     if name == "standard":
         header, standard = [standard_from_toml(text, where=where) for text, where in texts][-1]
         source = f"{header.name} {header.version}: {header.source}"

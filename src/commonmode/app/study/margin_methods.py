@@ -155,8 +155,8 @@ def _published(
 ) -> tuple[MarginMethod, str, tuple[str, ...]]:
     """A published method under a parameter set, where that is from, and coins to probe it on.
 
-    PM2's sets have one list of figures; coins of the market that a set does not name are margined by
-    it too, and the source says so.
+    PM2's sets have one list of figures; coins of the market that a set does not name are margined
+    by it too, and the source says so.
     """
     if name == "pm2":
         pm2 = [parameters_from_toml(text, where=where) for text, where in texts][-1]

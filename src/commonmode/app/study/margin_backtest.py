@@ -31,62 +31,43 @@ from typing import Final
 
 import numpy as np
 
-from commonmode.adapters.feeds.recorded import dvol_daily, hourly_history, require_recordings
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.adapters.feeds.recorded import require_recordings
+from commonmode.app.study.margin_family import (
+    HOUR_MS,
+    LEAST_MS,
+    LEVEL,
+    PERIODS,
+    Family,
+    recorded_market,
+)
+from commonmode.app.study.margin_fits import FitLine, fits
+from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.protocols import Progress, SilentProgress
-from commonmode.margin.backtest.assess import Assessment, Sample, assess, price_index
-from commonmode.margin.backtest.bootstrap import pooled_scale
+from commonmode.margin.backtest.assess import Assessment, Sample, assess
+from commonmode.margin.backtest.bootstrap import pooled_scale, scale_interval
 from commonmode.margin.backtest.compare import breach_rate
-from commonmode.margin.backtest.implied import ImpliedVolModel, fit_implied_vol, realised_vols
-from commonmode.margin.backtest.market_path import MarketPath, portfolio_losses
+from commonmode.margin.backtest.implied import ImpliedVolModel
 from commonmode.margin.backtest.ours import (
     Components,
     Recipe,
-    components,
-    long_history_margin,
     volatility_before,
 )
-from commonmode.margin.backtest.portfolios import (
-    COINS,
-    HOUSE_PORTFOLIOS,
-    Portfolio,
-    notional_weights,
-)
-from commonmode.margin.backtest.published import SHOCKS_COLLATERAL, published_methods
+from commonmode.margin.backtest.published import published_methods
 from commonmode.margin.backtest.select import FILTERS, Candidate, TrainingData, candidates, choose
 from commonmode.margin.backtest.simple import (
-    historical_var,
-    static_haircut,
     static_haircut_rates,
 )
 from commonmode.margin.backtest.stacked import margin_path
 from commonmode.margin.backtest.walk import (
     Settings,
     WalkForward,
-    controlled,
-    month_starts,
-    walk_forward,
 )
 from commonmode.margin.procyclicality_measures import peak_to_trough
-from commonmode.market.clock import utc_ms
 
-__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "recorded_market", "run_backtest"]
+__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "FrontierPoint", "run_backtest"]
 
-LEVEL: Final = 0.01
-PERIODS: Final[Mapping[str, tuple[str, str]]] = {
-    "training": ("2021-03-01", "2022-01-01"),
-    "test": ("2022-01-01", "2023-05-01"),
-    "holdout": ("2023-05-01", "2024-06-01"),
-}
-"""Judged rows; the training period's months before are spent on starting filters and fits."""
-
-_FIRST: Final = "2020-11-01"
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
-_LEAST: Final = 60 * _DAY
 _OPTION_STRIDE: Final = 3
 _DAY_STRIDE: Final = 4
-_VAR_WINDOW: Final = 365 * 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,8 +124,8 @@ class BacktestResult:
     runs : tuple of FamilyRun
     frontier : tuple of FrontierPoint
         Settings around the chosen ones on training and test; shown, not chosen from.
-    haircuts : mapping of coin to float
-        Static haircut per coin, fitted on the training period.
+    fits : tuple of FitLine
+        Scan ranges and haircuts fitted to the target, walk-forward.
     """
 
     data: Mapping[str, str]
@@ -154,120 +135,10 @@ class BacktestResult:
     chosen: Mapping[str, Candidate]
     runs: tuple[FamilyRun, ...]
     frontier: tuple[FrontierPoint, ...]
-    haircuts: Mapping[str, float]
+    fits: tuple[FitLine, ...]
 
 
-def recorded_market(root: Path) -> tuple[MarketPath, ImpliedVolModel, dict[str, str]]:
-    """The recorded hourly closes with modelled volatilities, and content hashes by coin."""
-    histories = {coin: hourly_history(root, coin) for coin in COINS}
-    first = min(int(h.times_ms[0]) for h in histories.values())
-    last = max(int(h.times_ms[-1]) for h in histories.values())
-    times = np.arange(first, last + 1, _HOUR)
-    price = np.full((len(times), len(COINS)), np.nan)
-    for u, history in enumerate(histories.values()):
-        price[(history.times_ms - first) // _HOUR, u] = history.column("close")
-    index = dvol_daily(root)
-    model = fit_implied_vol(index.column("implied_vol"), realised_vols(index.log_returns, 1.0))
-    vol = np.full_like(price, np.nan)
-    bare = MarketPath(COINS, times, price, vol, _HOUR)
-    returns = bare.returns
-    for u in range(len(COINS)):
-        vol[:, u] = model.implied_vol(realised_vols(returns[:, u], 24.0))
-    hashes = {coin: history.content_hash for coin, history in histories.items()}
-    return replace(bare, vol=vol), model, hashes | {"DVOL": index.content_hash}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Family:
-    """One family of portfolios on the rows it is margined at."""
-
-    name: str
-    portfolios: tuple[Portfolio, ...]
-    path: MarketPath
-    rows: IntArray
-    bars: int
-    all_losses: FloatArray
-
-    @classmethod
-    def of(cls, name: str, path: MarketPath, *, stride: int, bars: int, end: str) -> _Family:
-        some = tuple(p for p in HOUSE_PORTFOLIOS if p.has_options == (name == "options"))
-        start = int(np.searchsorted(path.times_ms, utc_ms(_FIRST)))
-        stop = int(np.searchsorted(path.times_ms, utc_ms(end)))
-        rows = np.arange(start, stop, stride, dtype=np.int64)
-        # A loss that ends after the last row does not exist: the end is a wall.
-        losses = portfolio_losses(path.until(stop), some, bars=bars)
-        return cls(name, some, path.until(stop), rows, bars, losses)
-
-    @property
-    def times(self) -> IntArray:
-        return np.asarray(self.path.times_ms[self.rows])
-
-    @property
-    def losses(self) -> FloatArray:
-        return np.asarray(self.all_losses[self.rows])
-
-    @property
-    def per_day(self) -> int:
-        return int(24 // (self.rows[1] - self.rows[0]))
-
-    @property
-    def months(self) -> IntArray:
-        months = month_starts(self.path.times_ms)
-        return np.asarray(months[months >= self.rows[0]])
-
-    def parts(self, half_lives: tuple[float, ...], told: Progress) -> Components:
-        recipe = Recipe(half_lives=half_lives, bars=self.bars)
-        return components(self.path, self.portfolios, recipe, self.rows, self.months, progress=told)
-
-    def long_margin(self, level: float) -> FloatArray:
-        return long_history_margin(self.all_losses, self.rows, self.months, level, bars=self.bars)
-
-    def inside(self, period: str) -> BoolArray:
-        low, high = (utc_ms(edge) for edge in PERIODS[period])
-        # The last loss of a period ends inside it.
-        return np.asarray((self.times >= low) & (self.times < high - (self.bars - 1) * _HOUR))
-
-    def index(self, inside: BoolArray) -> FloatArray:
-        """Price index of the portfolios over the rows that are inside."""
-        out = np.full(self.losses.shape, np.nan)
-        out[inside] = price_index(
-            self.path.price[self.rows[inside]], notional_weights(self.portfolios)
-        )
-        return out
-
-    def walk(
-        self, parts: Components, settings: Settings, *, level: float = LEVEL, draws: int = 0
-    ) -> WalkForward:
-        long = self.long_margin(settings.level) if settings.floor else np.zeros((1, 1))
-        return walk_forward(
-            controlled(parts, settings, long, lag=self.per_day),
-            self.losses,
-            self.times,
-            level=level,
-            window_ms=settings.window_days * _DAY,
-            least_ms=_LEAST,
-            horizon_ms=self.bars * _HOUR,
-            draws=draws,
-            block=7 * self.per_day,
-        )
-
-    def others(self, rates: FloatArray, told: Progress) -> dict[str, FloatArray]:
-        """Margin of every other method, per dollar of notional."""
-        found: dict[str, FloatArray] = {}
-        for name, method in published_methods().items():
-            posts = [any(leg.kind == "collateral" for leg in p.legs) for p in self.portfolios]
-            path = margin_path(method, self.path, self.portfolios, self.rows, progress=told)
-            if not SHOCKS_COLLATERAL[name]:
-                path[:, posts] = np.nan
-            found[name] = path
-        found["static haircut"] = static_haircut(self.portfolios, rates, len(self.rows))
-        found["historical VaR"] = historical_var(
-            self.all_losses, self.rows, level=LEVEL, window=_VAR_WINDOW, every=24, bars=self.bars
-        )
-        return found
-
-
-def _training(family: _Family, told: Progress) -> TrainingData:
+def _training(family: Family, told: Progress) -> TrainingData:
     judged = family.inside("training")
     index = family.index(judged)
     reference = margin_path(published_methods()["pm2"], family.path, family.portfolios, family.rows)
@@ -281,13 +152,13 @@ def _training(family: _Family, told: Progress) -> TrainingData:
         reference_travel=peak_to_trough((reference * index)[known]).ratio,
         judged=judged,
         level=LEVEL,
-        horizon_ms=family.bars * _HOUR,
-        least_ms=_LEAST,
+        horizon_ms=family.bars * HOUR_MS,
+        least_ms=LEAST_MS,
         rows_per_day=family.per_day,
     )
 
 
-def _sample(family: _Family, period: str, columns: IntArray, every: int) -> tuple[IntArray, Sample]:
+def _sample(family: Family, period: str, columns: IntArray, every: int) -> tuple[IntArray, Sample]:
     inside = family.inside(period)
     at = np.flatnonzero(inside)[::every]
     vol = volatility_before(family.path.returns, (168.0,), 240)[family.rows[at] + 1, 0]
@@ -301,8 +172,26 @@ def _sample(family: _Family, period: str, columns: IntArray, every: int) -> tupl
     )
 
 
+def _frozen(family: Family, parts: Components, level: float) -> WalkForward:
+    """The stressed component and its multiplier as they stood at the end of the training period.
+
+    A line for the explanation, added after the first run: with nothing that moves, margin travels
+    exactly as far as that of a static method, and what is left of the saving is across portfolios.
+    """
+    inside = np.flatnonzero(family.inside("training"))
+    held = parts.stressed[inside[-1], :, parts.levels.index(level)]
+    base = np.broadcast_to(held, family.losses.shape)
+    fitted = scale_interval(
+        base[inside], family.losses[inside], LEVEL, block=7 * family.per_day, draws=100
+    )
+    when = family.times[inside[-1:]]
+    ends = (np.array([each]) for each in (fitted.value, fitted.low, fitted.high))
+    margin = np.where(family.times[:, None] > when, base * fitted.value, np.nan)
+    return WalkForward(margin, when, *ends)
+
+
 def _run(
-    family: _Family,
+    family: Family,
     settings: Mapping[str, Settings],
     rates: FloatArray,
     told: Progress,
@@ -315,6 +204,9 @@ def _run(
         name: family.walk(computed[each.half_lives], each, draws=draws // 3)
         for name, each in settings.items()
     }
+    if family.name == "linear" and family.bars == 1:
+        headline = settings["bounded"]
+        walked["frozen"] = _frozen(family, computed[headline.half_lives], headline.level)
     others = family.others(rates, told)
     groups = {"all": np.arange(len(family.portfolios), dtype=np.int64)}
     published = np.flatnonzero([p.published for p in family.portfolios])
@@ -341,7 +233,7 @@ def _run(
 
 
 def _frontier(
-    family: _Family, parts: Components, start: Settings, told: Progress
+    family: Family, parts: Components, start: Settings, told: Progress
 ) -> tuple[FrontierPoint, ...]:
     """Controls one by one from the bare filter, and the promised level, on the chosen filter."""
     bare = replace(start, stressed_weight=0.0, floor=0.0, buffer=0.0)
@@ -403,7 +295,7 @@ def run_backtest(
     """
     told = progress or SilentProgress()
     path, model, hashes = recorded_market(root or require_recordings())
-    train = _Family.of("linear", path, stride=1, bars=1, end=PERIODS["training"][1])
+    train = Family.of("linear", path, stride=1, bars=1, end=PERIODS["training"][1])
     first, second = candidates(_training(train, told), progress=told)
     chosen = {
         "bounded": choose(second, travel=lambda each: each.travel_usd, bound=1.0),
@@ -412,6 +304,7 @@ def run_backtest(
     settings = {name: each.settings for name, each in chosen.items()}
     end = PERIODS["holdout"][1]
     runs: list[FamilyRun] = []
+    lines: list[FitLine] = []
     frontier: tuple[FrontierPoint, ...] = ()
     for name, stride, bars in (
         ("linear", 1, 1),
@@ -421,18 +314,19 @@ def run_backtest(
         known = train.path.price
         moves = known[bars:] / known[:-bars] - 1.0
         rates = static_haircut_rates(moves, LEVEL)
-        family = _Family.of(name, path, stride=stride, bars=bars, end=end)
+        family = Family.of(name, path, stride=stride, bars=bars, end=end)
         used = settings
         if bars > 1:
             # A quarter of days has too few tails for a fit: a year is used for the long horizon.
             used = {key: replace(each, window_days=365) for key, each in settings.items()}
         run, parts = _run(family, used, rates, told, draws=draws)
         runs.append(run)
+        if name == "linear":
+            lines += fits(family, told)
         if bars == 1 and name == "linear":
             frontier = _frontier(
                 family, parts[settings["bounded"].half_lives], settings["bounded"], told
             )
-    haircuts = static_haircut_rates(train.path.price[1:] / train.path.price[:-1] - 1.0, LEVEL)
     return BacktestResult(
         data=hashes,
         implied=model,
@@ -441,5 +335,5 @@ def run_backtest(
         chosen=chosen,
         runs=tuple(runs),
         frontier=frontier,
-        haircuts=dict(zip(COINS, haircuts.tolist(), strict=True)),
+        fits=tuple(lines),
     )

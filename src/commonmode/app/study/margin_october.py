@@ -4,6 +4,9 @@ Candles of Binance and Bybit. No option surface of that day is known, so only li
 looked at and nothing is said about options. Margins at every hour use what was known then; our
 settings are those chosen on 2020-2021 and the multiplier is the one refitted on 1 October.
 
+Our margin is also shown with the method's default share of its hypothetical moves (a quarter of a
+common move by 30 %), which the coverage backtest leaves out: a floor against what no history holds.
+
 Two readings: *as published* (each venue's own level, ours for one hour at 99 %), and *at equal
 coverage*: every method scaled by the one factor with which 1 % of the hours before 1 October
 breached, so that only the shape of the margins differs.
@@ -34,6 +37,9 @@ from commonmode.margin.backtest.simple import (
 )
 from commonmode.margin.backtest.stacked import margin_path
 from commonmode.margin.backtest.walk import Settings, controlled, month_starts, walk_forward
+from commonmode.margin.dynamic.build import round_moves
+from commonmode.margin.dynamic.hypothetical import hypothetical_scenarios
+from commonmode.margin.dynamic.parameters import DynamicParameters
 from commonmode.market.clock import utc_ms
 
 __all__ = ["NO_SURFACE", "VENUES", "OctoberResult", "VenueCrash", "run_october"]
@@ -148,6 +154,9 @@ def _margins(
             horizon_ms=_HOUR,
         )
         found[f"dynamic ({name})"] = walked.margin
+        found[f"dynamic ({name}) with hypothetical moves"] = np.maximum(
+            walked.margin, _hypothetical(portfolios, path.coins)
+        )
     posts = [any(leg.kind == "collateral" for leg in p.legs) for p in portfolios]
     for name, method in published_methods(path.coins).items():
         margin = margin_path(method, path, portfolios, rows, progress=told)
@@ -160,6 +169,15 @@ def _margins(
     found["static haircut"] = static_haircut(portfolios, rates, len(rows), path.coins)
     found["historical VaR"] = historical_var(losses, rows, level=_LEVEL, window=180 * 24, every=24)
     return found
+
+
+def _hypothetical(portfolios: tuple[Portfolio, ...], coins: tuple[str, ...]) -> FloatArray:
+    """The method's default share of the worst of its round hypothetical moves, shape (A,)."""
+    moves = hypothetical_scenarios(round_moves(coins, coins), coins)
+    gains = np.expm1(moves.log_returns) @ linear_weights(portfolios, coins).T
+    return np.asarray(
+        DynamicParameters().mix.hypothetical_share * np.maximum(-gains, 0).max(axis=0)
+    )
 
 
 def run_october(

@@ -54,8 +54,24 @@ def published_methods(coins: Sequence[str] = COINS) -> dict[str, MarginMethod]:
     }
 
 
-def with_scan_range(factor: float, coins: Sequence[str] = COINS) -> PM2:
-    """PM2 with every spot move of its scenarios times ``factor``; charges and vol moves stay."""
+def with_scan_range(method: str, factor: float, coins: Sequence[str] = COINS) -> MarginMethod:
+    """PM2 or Deribit's method with its spot moves times ``factor``; charges and vol moves stay.
+
+    Parameters
+    ----------
+    method : "pm2" or "deribit"
+    factor : float
+        On every spot move of PM2's scenarios, on the price range of Deribit's pairs.
+    coins : sequence of str
+    """
+    if method == "deribit":
+        base = published_methods(coins)["deribit"]
+        assert isinstance(base, DeribitMargin), "the table of methods says so"
+        pairs = {
+            coin: replace(terms, price_range=factor * terms.price_range)
+            for coin, terms in base.parameters.pairs.items()
+        }
+        return DeribitMargin(replace(base.parameters, pairs=pairs))
     parameters = _pm2(coins)
     scenarios = tuple(
         Scenario(1.0 + factor * (scenario.spot - 1.0), scenario.vol, scenario.damping)

@@ -21,7 +21,8 @@ second cause       other layer; at most half of the smaller user set in common; 
 own deviation      memory AR .5 (1 - phi logU(.02, .5)), long .25 (d U(.15, .40), over 1000 times),
                    regime .25 (stays logU(50, 500)); innovations Gaussian .3, else t with
                    U(3, 6) dof; GARCH .3 (alpha U(.03, .12), beta U(.80, .87)); jumps .3 (rate
-                   logU(.0005, .01), size U(4, 10)); one law for all models in .5, a law each in .5; across targets U(0, .6)
+                   logU(.0005, .01), size U(4, 10)); one law for all models in .5, a law each
+                   in .5; across targets U(0, .6)
 own windows        in .30 each model also looks back over logU(12, 700) of its own, .1-.4 of own
 spread, bias       median sd logU(.05, .30), times exp(Normal(0, .4)); bias Normal(0, .5 sd)
 unlisted factor    in .85: share U(0, .6) of what causes leave over, times U(.3, 1.7) per model, at
@@ -37,6 +38,9 @@ cards              components logU(5, 40); everybody U{0..4}; single 0 to a quar
                    cause; else a mistake in .30 (missing user .4, false user .4, undeclared .2);
                    houses in .40; weights follow the loadings in .5
 =================  =============================================================================
+
+Of the first 2 000 worlds 1 421 have a cause that the cards show to be shared; in 1 100 of these
+(77 %) data could tell every cause (:class:`commonmode.lab.causes_cards.Identifiability`).
 """
 
 from __future__ import annotations

@@ -41,11 +41,11 @@ from commonmode.app.study.margin_family import (
     recorded_market,
 )
 from commonmode.app.study.margin_fits import FitLine, fits
+from commonmode.app.study.margin_frontier import FrontierPoint, frontier_points
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.protocols import Progress, SilentProgress
 from commonmode.margin.backtest.assess import Assessment, Sample, assess
-from commonmode.margin.backtest.bootstrap import pooled_scale, scale_interval
-from commonmode.margin.backtest.compare import breach_rate
+from commonmode.margin.backtest.bootstrap import scale_interval
 from commonmode.margin.backtest.implied import ImpliedVolModel
 from commonmode.margin.backtest.ours import (
     Components,
@@ -64,7 +64,7 @@ from commonmode.margin.backtest.walk import (
 )
 from commonmode.margin.procyclicality_measures import peak_to_trough
 
-__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "FrontierPoint", "run_backtest"]
+__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "run_backtest"]
 
 _OPTION_STRIDE: Final = 3
 _DAY_STRIDE: Final = 4
@@ -93,20 +93,6 @@ class FamilyRun:
     walked: Mapping[str, WalkForward]
     times_ms: IntArray
     results: Mapping[tuple[str, str, str], Assessment]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrontierPoint:
-    """One setting walked through a period: cost, coverage and travel."""
-
-    period: str
-    settings: Settings
-    promised: float
-    rate: float
-    mean_margin: float
-    cost_at_promise: float
-    travel_usd: float
-    travel_rate: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +183,7 @@ def _run(
     told: Progress,
     *,
     draws: int,
-) -> tuple[FamilyRun, dict[tuple[float, ...], Components]]:
+) -> tuple[FamilyRun, dict[tuple[float, ...], Components], dict[str, FloatArray]]:
     filters = dict.fromkeys(each.half_lives for each in settings.values())
     computed = {half_lives: family.parts(half_lives, told) for half_lives in filters}
     walked = {
@@ -229,50 +215,7 @@ def _run(
             told.advance(label)
     told.finish(label)
     run = FamilyRun(family.name, family.bars, settings, walked, family.times, results)
-    return run, computed
-
-
-def _frontier(
-    family: Family, parts: Components, start: Settings, told: Progress
-) -> tuple[FrontierPoint, ...]:
-    """Controls one by one from the bare filter, and the promised level, on the chosen filter."""
-    bare = replace(start, stressed_weight=0.0, floor=0.0, buffer=0.0)
-    wanted = [(start, LEVEL), (bare, LEVEL)]
-    wanted += [(replace(bare, stressed_weight=w), LEVEL) for w in (0.25, 0.5, 0.75, 1.0)]
-    wanted += [(replace(bare, floor=f), LEVEL) for f in (0.5, 0.75, 1.0, 1.25)]
-    wanted += [(replace(bare, buffer=b), LEVEL) for b in (0.25, 0.5)]
-    wanted += [(replace(bare, daily_limit=x), LEVEL) for x in (1.5, 1.2, 1.05)]
-    wanted += [(start, level) for level in (0.005, 0.025)]
-    points = []
-    label = "frontier"
-    told.start(label, len(wanted))
-    for settings, level in wanted:
-        walked = family.walk(parts, settings, level=level)
-        for period in ("training", "test"):
-            inside = family.inside(period)
-            margin = walked.margin[inside]
-            losses, index = family.losses[inside], family.index(inside)[inside]
-            known = np.isfinite(margin).all(axis=1) & np.isfinite(index).all(axis=1)
-            usd = peak_to_trough((margin * index)[known]).ratio
-            static = peak_to_trough(index[known]).ratio
-            rate = peak_to_trough(margin[known]).ratio
-            from_walk = breach_rate(margin, losses)
-            mean = float(np.nanmean(margin))
-            points.append(
-                FrontierPoint(
-                    period=period,
-                    settings=settings,
-                    promised=level,
-                    rate=from_walk,
-                    mean_margin=mean,
-                    cost_at_promise=mean * pooled_scale(margin, losses, level),
-                    travel_usd=float(np.exp(np.mean(np.log(usd / static)))),
-                    travel_rate=float(np.exp(np.mean(np.log(rate)))),
-                )
-            )
-        told.advance(label)
-    told.finish(label)
-    return tuple(points)
+    return run, computed, others
 
 
 def run_backtest(
@@ -319,14 +262,12 @@ def run_backtest(
         if bars > 1:
             # A quarter of days has too few tails for a fit: a year is used for the long horizon.
             used = {key: replace(each, window_days=365) for key, each in settings.items()}
-        run, parts = _run(family, used, rates, told, draws=draws)
+        run, parts, others = _run(family, used, rates, told, draws=draws)
         runs.append(run)
         if name == "linear":
             lines += fits(family, told)
         if bars == 1 and name == "linear":
-            frontier = _frontier(
-                family, parts[settings["bounded"].half_lives], settings["bounded"], told
-            )
+            frontier = frontier_points(family, parts, settings, others, told)
     return BacktestResult(
         data=hashes,
         implied=model,

@@ -322,7 +322,7 @@ def test_panel() -> None:
 def test_oracles_find_identifiable_causes() -> None:
     """Right first in nearly all worlds whose cards allow it; the bound leaves room for 90 %."""
     right, series, count = 0, 0, 0
-    for design in designs(WorldKind.ONE, 40, times=4000):
+    for design in designs(WorldKind.ONE, 30, times=3000):
         world = play_out(design)
         if not world.truth.identifiable:
             continue
@@ -331,15 +331,16 @@ def test_oracles_find_identifiable_causes() -> None:
         scores = [score_causes(v.ranking, v.significant, world.truth) for v in verdicts]
         right += scores[0].right_first
         series += scores[1].right_first
-    assert count > 20
+    assert count > 15
     assert right >= 0.85 * count
     assert series >= 0.9 * count
 
 
+@pytest.mark.slow
 def test_oracle_keeps_its_size() -> None:
-    """19 shifted histories: 5 % of worlds without a cause, within four standard errors."""
+    """19 shifted histories: 5 % of worlds without a cause, within three standard errors."""
     alarms = 0
-    for design in designs(WorldKind.NONE, 60, times=2500):
+    for design in designs(WorldKind.NONE, 200, times=2500):
         small = replace(design, targets=1)
         alarms += bool(pairs_oracle(play_out(small)).significant)
-    assert alarms <= 60 * 0.05 + 4 * (60 * 0.05 * 0.95) ** 0.5
+    assert alarms <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5

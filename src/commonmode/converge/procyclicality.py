@@ -1,0 +1,327 @@
+"""Procyclicality: do the models say less risk whenever it has been calm, and all of them at once?
+
+The slope of a log forecast on the log of the market's realised volatility says how much of a calm
+is passed on. Passing on what lasts is right: the benchmark's slope says how much that is. The rest,
+the slope of the deviation, is the model's own; common to all models it moves everybody's limits and
+margins together. Whether calm is passed on as fast as turmoil is asked of changes.
+
+The forecast's own moves against the market's: Danielsson, Shin and Zigrand (2012), "Endogenous and
+systemic risk"; measures for margins: Murphy, Vasios and Vause (2014), Bank of England FSP 29.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from commonmode.converge.comovement import deviations
+from commonmode.converge.rows import usable_rows
+from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.errors import PanelError
+from commonmode.core.ids import ModelId
+from commonmode.core.random import stream
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.blocks import (
+    block_edges,
+    block_sums,
+    choose_block_count,
+    integrated_autocorrelation_time,
+)
+from commonmode.stats.detectable import detectable_effect
+from commonmode.stats.signflip import sign_flip_max_test
+
+__all__ = ["ModelCycle", "Procyclicality", "ProcyclicalityResult", "Slope"]
+
+_POWER = 0.8
+_FEWEST = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A slope with its 95 % block interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCycle:
+    """One model.
+
+    Attributes
+    ----------
+    model : ModelId
+    slope : Slope
+        Of the log forecast on the log realised volatility; 1 passes everything on.
+    excess : Slope
+        Of the deviation: above 0 exaggerates what the benchmark passes on, below 0 is sluggish.
+    p_excess : float
+        Two-sided, family-wise over models and the crowd's mean.
+    up, down : float
+        Part of a rise, and of a fall, of log realised volatility that is passed on over ``change``
+        rows.
+    p_asymmetry : float
+        Of up = down, two-sided, family-wise over models.
+    """
+
+    model: ModelId
+    slope: Slope
+    excess: Slope
+    p_excess: float
+    up: float
+    down: float
+    p_asymmetry: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProcyclicalityResult:
+    """Procyclicality of a population.
+
+    Attributes
+    ----------
+    models : tuple of ModelCycle
+        In the panel's order.
+    rows, blocks : int
+    change : int
+        Rows over which rises and falls are taken.
+    crowd_slope, benchmark_slope, crowd_excess : Slope
+        Of the mean over models, of the benchmarks' mean, and of the mean deviation.
+    p_crowd : float
+        Of no excess of the crowd, family-wise with the models'.
+    calm_together : float
+        In the calmest third of rows: how often every model is below its own median forecast.
+    calm_benchmark : float
+        How often the benchmark is below its own median there: what calm asks for.
+    minimum_detectable : float
+        Excess slope of one model found with 80 % probability.
+    """
+
+    models: tuple[ModelCycle, ...]
+    rows: int
+    blocks: int
+    change: int
+    crowd_slope: Slope
+    benchmark_slope: Slope
+    crowd_excess: Slope
+    p_crowd: float
+    calm_together: float
+    calm_benchmark: float
+    minimum_detectable: float
+
+    @property
+    def sentence(self) -> str:
+        """The number, how sure it is, what would have been found, and what to do."""
+        crowd, due = self.crowd_slope, self.benchmark_slope
+        said = (
+            f"When realised volatility falls by 10 % the models' risk falls by "
+            f"{10 * crowd.value:.1f} % ({10 * crowd.low:.1f} to {10 * crowd.high:.1f}), the "
+            f"benchmark's by {10 * due.value:.1f} %; in the calmest third all "
+            f"{len(self.models)} are below their median at once {100 * self.calm_together:.0f} % "
+            f"of the time (the benchmark {100 * self.calm_benchmark:.0f} %)."
+        )
+        if self.p_crowd <= 0.05:
+            way = "exaggerates" if self.crowd_excess.value > 0 else "lags behind"
+            do = (
+                "put a floor under what calm may take off"
+                if self.crowd_excess.value > 0
+                else "in a sudden storm all limits will be too wide at once"
+            )
+            said += f" The crowd {way} the cycle (p = {self.p_crowd:.2g}): {do}."
+        else:
+            said += (
+                f" No excess of the crowd is seen (p = {self.p_crowd:.2g}; a slope of "
+                f"{self.minimum_detectable:.2f} would have been found in one model with 80 % "
+                "probability)."
+            )
+        slow = [m for m in self.models if m.p_asymmetry <= 0.05 and m.up > m.down]
+        fast = [m for m in self.models if m.p_asymmetry <= 0.05 and m.up < m.down]
+        if slow:
+            said += f" {', '.join(m.model for m in slow)} answer rises more than falls."
+        if fast:
+            said += f" {', '.join(m.model for m in fast)} answer falls more than rises: beware."
+        return said
+
+
+class Procyclicality:
+    """Procyclicality estimator.
+
+    Parameters
+    ----------
+    change : int
+        Rows over which rises and falls are taken.
+    alpha : float
+    flips : int
+    rng : int
+
+    Attributes
+    ----------
+    result_ : ProcyclicalityResult
+    """
+
+    def __init__(
+        self, *, change: int = 24, alpha: float = 0.05, flips: int = 1999, rng: int = 0
+    ) -> None:
+        self.change = change
+        self.alpha = alpha
+        self.flips = flips
+        self.rng = rng
+
+    def fit(self, panel: ErrorPanel) -> Procyclicality:
+        """Compute the index.
+
+        Raises
+        ------
+        PanelError
+            Not a panel of quantiles with benchmarks, a scale that does not move, or too few rows.
+        """
+        if panel.kind is not PanelKind.QUANTILE or panel.benchmark_a is None:
+            raise PanelError(
+                f"panel {panel.name}: the cycle is asked of quantile forecasts with benchmarks",
+                remedy="give a risk panel; its scale is the market's realised volatility",
+            )
+        rows = usable_rows(panel)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            market = np.log(panel.scale)
+        rows &= np.isfinite(market)
+        if rows.sum(axis=0).min() < _FEWEST or not any(
+            market[rows[:, k], k].std() > 1e-12 for k in range(market.shape[1])
+        ):
+            raise PanelError(
+                f"panel {panel.name}: realised volatility does not move, or is not there",
+                remedy=f"give {_FEWEST} rows or more with a scale",
+            )
+        x, y, _ = deviations(panel)
+        deviation = 0.5 * (x + y)
+        level = np.log(np.abs(panel.forecast))
+        due = level - deviation
+        n = len(panel.models)
+        columns = np.concatenate(
+            [level, deviation, deviation.mean(axis=2, keepdims=True),
+             level.mean(axis=2, keepdims=True), due[:, :, :1]], axis=2,
+        )  # fmt: skip
+        slope, score, edges, flat = _slopes(columns, market, rows)
+        spread, blocks = _errors(score), len(edges) - 1
+        reach = float(stdtrit(blocks - 1, 0.975))
+
+        def with_interval(j: int) -> Slope:
+            half = reach * float(spread[j])
+            return Slope(float(slope[j]), float(slope[j]) - half, float(slope[j]) + half)
+
+        # Under no excess the deviation itself, not what the slope leaves, makes the scores.
+        null = flat[:, n : 2 * n + 1]
+        excess = sign_flip_max_test(
+            np.concatenate([null, -null], axis=1),
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "procyclicality", "excess"),
+        )
+        p_excess = np.minimum(excess.p_adjusted[: n + 1], excess.p_adjusted[n + 1 :])
+        up, down, p_asymmetry = self._asymmetry(level, market, rows, edges)
+        need = detectable_effect(excess.critical, blocks, power=_POWER)
+        calm, calm_due = _calm(level, due[:, :, 0], market, rows)
+        self.result_ = ProcyclicalityResult(
+            models=tuple(
+                ModelCycle(
+                    model=model,
+                    slope=with_interval(i),
+                    excess=with_interval(n + i),
+                    p_excess=float(p_excess[i]),
+                    up=float(up[i]),
+                    down=float(down[i]),
+                    p_asymmetry=float(p_asymmetry[i]),
+                )
+                for i, model in enumerate(panel.models)
+            ),
+            rows=int(rows.any(axis=1).sum()),
+            blocks=blocks,
+            change=self.change,
+            crowd_slope=with_interval(2 * n + 1),
+            benchmark_slope=with_interval(2 * n + 2),
+            crowd_excess=with_interval(2 * n),
+            p_crowd=float(p_excess[n]),
+            calm_together=calm,
+            calm_benchmark=calm_due,
+            minimum_detectable=need * float(np.median(excess.standard_error[:n])),
+        )
+        return self
+
+    def _asymmetry(
+        self, level: FloatArray, market: FloatArray, rows: np.ndarray, edges: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Slopes on rises and on falls, and p-values of their difference."""
+        c, n = self.change, level.shape[2]
+        t, targets = market.shape
+        up, down = np.zeros(n), np.zeros(n)
+        scores = np.zeros((len(edges) - 1, n))
+        if t <= c + _FEWEST:
+            return np.full(n, np.nan), np.full(n, np.nan), np.ones(n)
+        for k in range(targets):
+            both = rows[c:, k] & rows[:-c, k]
+            move = market[c:, k] - market[:-c, k]
+            change = level[c:, k] - level[:-c, k]
+            design = np.column_stack([np.ones(t - c), move, np.abs(move)])[both]
+            inverse = np.linalg.pinv(design.T @ design)
+            beta = inverse @ design.T @ change[both]
+            up += (beta[1] + beta[2]) / targets
+            down += (beta[1] - beta[2]) / targets
+            # Score of the coefficient on |move| with it at zero: half the difference.
+            fresh = np.abs(move[both]) - design[:, :2] @ np.linalg.lstsq(
+                design[:, :2], np.abs(move[both]), rcond=None
+            )[0]  # fmt: skip
+            restricted = change[both] - design[:, :2] @ np.linalg.lstsq(
+                design[:, :2], change[both], rcond=None
+            )[0]  # fmt: skip
+            whole = np.zeros((t, n))
+            whole[c:][both] = fresh[:, None] * restricted / float(fresh @ fresh)
+            scores += block_sums(whole, edges) / targets
+        test = sign_flip_max_test(
+            np.concatenate([scores, -scores], axis=1),
+            flips=self.flips,
+            alpha=self.alpha,
+            rng=stream(self.rng, "procyclicality", "asymmetry"),
+        )
+        return up, down, np.minimum(test.p_adjusted[:n], test.p_adjusted[n:])
+
+
+def _slopes(
+    columns: FloatArray, market: FloatArray, rows: np.ndarray
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
+    """Slopes on the market over all targets, block influences, edges, block scores at zero."""
+    t, targets, _ = columns.shape
+    centred, moved, size = [], [], 0.0
+    for k in range(targets):
+        use = rows[:, k]
+        m = np.where(use, market[:, k] - market[use, k].mean(), 0.0)
+        c = np.where(use[:, None], columns[:, k] - columns[use, k].mean(axis=0), 0.0)
+        centred.append(c)
+        moved.append(m)
+        size += float(m @ m)
+    scores = [m[:, None] * c / size for m, c in zip(moved, centred, strict=True)]
+    slope = np.sum([s.sum(axis=0) for s in scores], axis=0)
+    left = [s - slope * (m**2 / size)[:, None] for s, m in zip(scores, moved, strict=True)]
+    tau = max(integrated_autocorrelation_time(v) for v in left)
+    edges = block_edges(t, choose_block_count(t, tau))
+    influence = np.sum([block_sums(v, edges) for v in left], axis=0)
+    return slope, influence, edges, np.sum([block_sums(v, edges) for v in scores], axis=0)
+
+
+def _errors(influence: FloatArray) -> FloatArray:
+    blocks = len(influence)
+    return np.asarray(np.sqrt(blocks / (blocks - 1) * np.sum(influence**2, axis=0)))
+
+
+def _calm(
+    level: FloatArray, due: FloatArray, market: FloatArray, rows: np.ndarray
+) -> tuple[float, float]:
+    """How often all models, and the benchmark, are below their medians in the calmest third."""
+    together, alone = [], []
+    for k in range(market.shape[1]):
+        use = rows[:, k]
+        calm = use & (market[:, k] <= np.quantile(market[use, k], 1.0 / 3.0))
+        below = level[calm, k] < np.median(level[use, k], axis=0)
+        together.append(below.all(axis=1).mean())
+        alone.append((due[calm, k] < np.median(due[use, k])).mean())
+    return float(np.mean(together)), float(np.mean(alone))

@@ -106,7 +106,8 @@ def test_scale_interval_covers_the_true_factor() -> None:
     for draw in range(60):
         loss = rng.standard_normal((3_000, 1))
         found = scale_interval(np.ones_like(loss), loss, 0.01, block=24, draws=120, rng=draw)
-        assert found.low <= found.value * (1 + 1e-12) and found.value <= found.high * (1 + 1e-12)
+        assert found.low <= found.value * (1 + 1e-12)
+        assert found.value <= found.high * (1 + 1e-12)
         inside += found.low <= norm.ppf(0.99) <= found.high
     assert inside >= 50
 

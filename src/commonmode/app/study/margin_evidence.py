@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from commonmode.app.study.margin_backtest import BacktestResult, FamilyRun
+from commonmode.app.study.margin_backtest import BacktestResult, FamilyRun, run_backtest
 from commonmode.app.study.margin_family import LEVEL, PERIODS
-from commonmode.app.study.margin_october import OctoberResult
+from commonmode.app.study.margin_october import OctoberResult, run_october
+from commonmode.core.protocols import Progress
 from commonmode.margin.backtest.assess import Assessment
 from commonmode.margin.backtest.portfolios import HOUSE_PORTFOLIOS, Portfolio
-from commonmode.margin.backtest.select import Candidate
+from commonmode.margin.backtest.select import ACCEPTED_FROM, Candidate
 from commonmode.margin.backtest.walk import Settings
 from commonmode.market.clock import utc_iso
 
-__all__ = ["backtest_evidence"]
+__all__ = ["backtest_evidence", "margin_backtest"]
 
 
 def plain(value: Any) -> Any:
@@ -99,6 +101,9 @@ def _words(portfolio: Portfolio) -> dict[str, Any]:
 def backtest_evidence(result: BacktestResult, october: OctoberResult | None) -> dict[str, Any]:
     """Everything the report and the documentation show.
 
+    Of the candidates on the training period those are kept whose coverage is not rejected: the
+    others could not be chosen.
+
     Parameters
     ----------
     result : BacktestResult
@@ -113,9 +118,35 @@ def backtest_evidence(result: BacktestResult, october: OctoberResult | None) -> 
         "implied_volatility": plain(result.implied),
         "chosen": plain(result.chosen),
         "first_step": _columns([_candidate(each) for each in result.first]),
-        "second_step": _columns([_candidate(each) for each in result.second]),
+        "second_step_tried": len(result.second),
+        "second_step": _columns(
+            [_candidate(each) for each in result.second if each.p_value >= ACCEPTED_FROM]
+        ),
         "runs": [_run(run) for run in result.runs],
         "frontier": _columns([plain(point) for point in result.frontier]),
         "fits": plain(result.fits),
         "october_2025": None if october is None else plain(october),
     }
+
+
+def margin_backtest(
+    root: Path | None = None, *, progress: Progress | None = None, draws: int = 300
+) -> dict[str, Any]:
+    """The whole backtest and October 2025, as plain values: what the command prints.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of the recordings; found by itself if left out.
+    progress : Progress, optional
+    draws : int
+        Of the block bootstraps.
+
+    Raises
+    ------
+    DataError
+        If the recordings are not here.
+    """
+    result = run_backtest(root, progress=progress, draws=draws)
+    settings = {name: each.settings for name, each in result.chosen.items()}
+    return backtest_evidence(result, run_october(settings, root, progress=progress))

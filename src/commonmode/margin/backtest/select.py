@@ -28,7 +28,16 @@ from commonmode.margin.backtest.ours import Components
 from commonmode.margin.backtest.walk import Settings, controlled, walk_forward
 from commonmode.margin.procyclicality_measures import peak_to_trough
 
-__all__ = ["FILTERS", "START", "Candidate", "TrainingData", "candidates", "choose", "evaluate"]
+__all__ = [
+    "ACCEPTED_FROM",
+    "FILTERS",
+    "START",
+    "Candidate",
+    "TrainingData",
+    "candidates",
+    "choose",
+    "evaluate",
+]
 
 FILTERS: Final = (
     (24.0,),
@@ -50,7 +59,8 @@ _WEIGHTS: Final = (0.0, 0.25, 0.5, 0.75)
 _FLOORS: Final = (0.0, 0.5, 0.75, 1.0)
 _BUFFERS: Final = (0.0, 0.25)
 _WINDOWS: Final = (90, 180, 365)
-_SIZE: Final = 0.05
+ACCEPTED_FROM: Final = 0.05
+"""Smallest p-value of the pooled breach rate with which a candidate may be chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +210,7 @@ def choose(
     DataError
         If the coverage of every candidate is rejected.
     """
-    covered = [each for each in found if each.p_value >= _SIZE]
+    covered = [each for each in found if each.p_value >= ACCEPTED_FROM]
     if not covered:
         raise DataError(
             "the coverage of every candidate is rejected on the training period",

@@ -31,6 +31,7 @@ from commonmode.converge.groups import (
     blind_groups,
     contrast_groups,
     declared_groups,
+    loadings,
     membership,
 )
 from commonmode.core.arrays import FloatArray
@@ -41,7 +42,7 @@ from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
-from commonmode.stats.contrasts import group_contrasts
+from commonmode.stats.contrasts import fall_of_squares, group_contrasts
 from commonmode.stats.qap import mrqap
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
@@ -189,26 +190,25 @@ class Attribution:
                     ),
                 )
             )
-        # Resolution of the permutations is limited: among the surest the larger t comes first.
-        place = {members: k for k, members in enumerate(tested[views[0].name])}
-        found.sort(
-            key=lambda one: (not one.is_cause, round(one.p_value, 6), place[one.group.members])
+        fits = fall_of_squares(
+            group_contrasts(
+                views[0].contributions, membership(groups, models), strict=views[0].strict
+            )
         )
+        best_fit = {group.members: float(fit) for group, fit in zip(groups, fits, strict=True)}
+        found.sort(key=lambda one: (not one.is_cause, -best_fit[one.group.members]))
         return tuple(found)
 
     def _resampled_ranks(
         self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
     ) -> FloatArray:
-        """Rank of each group's t in resamples of the blocks, shape (draws, M); 1 is first."""
-        values = group_contrasts(
-            view.contributions, membership(groups, models), strict=view.strict
-        ).values
-        blocks = len(values)
+        """Rank of each group's fit in resamples of the blocks, shape (draws, M); 1 is first."""
+        found = group_contrasts(view.contributions, membership(groups, models), strict=view.strict)
+        blocks = len(found.values)
         generator = stream(self.rng, "C4", "ranks")
         drawn = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
-        scale = np.sqrt((values**2).sum(axis=0))
-        t = drawn @ values / np.where(scale > 0, scale, 1.0)
-        return np.asarray(1 + (t[:, None, :] > t[:, :, None]).sum(axis=2), dtype=np.float64)
+        fits = fall_of_squares(found, drawn.astype(np.float64))
+        return np.asarray(1 + (fits[:, None, :] > fits[:, :, None]).sum(axis=2), dtype=np.float64)
 
     def _undeclared(
         self, view: _View, standing: Sequence[Group], models: Sequence[ModelId]
@@ -219,7 +219,11 @@ class Attribution:
             return ()
         given = membership(standing, models) if standing else None
         found = group_contrasts(
-            view.contributions, membership(blind, models), given, strict=view.strict
+            view.contributions,
+            membership(blind, models),
+            given,
+            strict=view.strict,
+            beside=loadings(view.contributions, given),
         )
         usable = np.flatnonzero(found.values.any(axis=0))
         blind = [blind[g] for g in usable]

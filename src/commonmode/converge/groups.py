@@ -12,7 +12,12 @@ from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
-from commonmode.stats.contrasts import group_contrasts, group_means
+from commonmode.stats.contrasts import (
+    fall_of_squares,
+    group_contrasts,
+    group_means,
+    one_factor,
+)
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = [
@@ -174,10 +179,13 @@ def account_for_overlap(
     rng: int | np.random.Generator,
     strict: bool = False,
 ) -> tuple[GroupContrast, ...]:
-    """Mark significant groups that are significant only because they overlap a higher one.
+    """Mark significant groups that are significant only because they overlap another.
 
-    Going down the ranking, each significant group is tested again with the indicators of those
-    that already stand on their own in the regression (forward selection).
+    Forward selection: of the significant groups the one whose indicator fits the pairs best
+    (largest fall of the sum of squares) stands first; each further one has to be significant,
+    adjusted for those still waiting, with the indicators of those that stand in the regression.
+    Fit, not t, decides the order: where a shared part is strong, groups that overlap its users are
+    all as significant as the part itself.
 
     Parameters
     ----------
@@ -190,23 +198,42 @@ def account_for_overlap(
     strict : bool
         As in :func:`commonmode.stats.comovement.contrast_weights`.
     """
+    waiting = [c for c in contrasts if c.identified and c.p_adjusted <= alpha and c.estimate > 0]
     standing: list[Group] = []
-    marked = []
-    for contrast in contrasts:
-        explained = ""
-        if contrast.identified and contrast.p_adjusted <= alpha and contrast.estimate > 0:
-            if standing:
-                given = membership(standing, models)
-                mine = membership([contrast.group], models)
-                values = group_contrasts(contributions, mine, given, strict=strict).values
-                if sign_flip_max_test(values, flips=flips, rng=rng).p_single[0] > alpha:
-                    members = set(contrast.group.members)
-                    overlaps = [len(members & set(group.members)) for group in standing]
-                    explained = standing[int(np.argmax(overlaps))].name
-            if not explained:
-                standing.append(contrast.group)
-        marked.append(replace(contrast, explained_by=explained))
-    return tuple(marked)
+    while waiting:
+        given = membership(standing, models) if standing else None
+        mine = membership([contrast.group for contrast in waiting], models)
+        found = group_contrasts(
+            contributions, mine, given, strict=strict, beside=loadings(contributions, given)
+        )
+        fits = fall_of_squares(found)
+        passes = np.ones(len(waiting), dtype=np.bool_)
+        if standing:
+            passes = sign_flip_max_test(found.values, flips=flips, rng=rng).p_adjusted <= alpha
+        usable = np.flatnonzero(passes & (fits > 0))
+        if not len(usable):
+            break
+        standing.append(waiting.pop(int(usable[np.argmax(fits[usable])])).group)
+    explained = {
+        contrast.group.members: _widest_overlap(contrast.group, standing) for contrast in waiting
+    }
+    return tuple(
+        replace(contrast, explained_by=explained.get(contrast.group.members, ""))
+        for contrast in contrasts
+    )
+
+
+def loadings(contributions: FloatArray, standing: BoolArray | None) -> FloatArray | None:
+    """One factor per standing group as columns of pairs, shape (P, R); None where none stands."""
+    if standing is None:
+        return None
+    pairs = contributions.sum(axis=0)
+    return np.stack([one_factor(pairs, members) for members in standing], axis=1)
+
+
+def _widest_overlap(group: Group, standing: Sequence[Group]) -> str:
+    members = set(group.members)
+    return standing[int(np.argmax([len(members & set(one.members)) for one in standing]))].name
 
 
 def _same_contrast(

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.stats.comovement import contrast_weights, pair_index
 
-__all__ = ["Contrasts", "group_contrasts", "group_means"]
+__all__ = ["Contrasts", "fall_of_squares", "group_contrasts", "group_means", "one_factor"]
 
 # Weights of groups of up to so many models are held whole, if they are no more than this (160 MB).
 _DENSE_MODELS = 60
@@ -34,13 +34,35 @@ class Contrasts:
         Zero throughout for a group that nothing can be said of.
     told_apart : bool, shape (M,)
         The group is compared with others; False for one whose own mean stands in, or nothing.
+    norm : float64, shape (M,)
+        Squared length of each group's indicator beside the nuisance; 0 where nothing is left of it.
     weights : float64, shape (M, P), or None
         Where they were small enough to be held.
     """
 
     values: FloatArray
     told_apart: BoolArray
+    norm: FloatArray
     weights: FloatArray | None
+
+
+def fall_of_squares(contrasts: Contrasts, times: FloatArray | None = None) -> FloatArray:
+    """How much each indicator lowers the sum of squares of the pair vector; < 0: upside down.
+
+    ``sign(b) b^2 |e|^2`` with b the coefficient and e the indicator beside the nuisance.
+
+    Parameters
+    ----------
+    contrasts : Contrasts
+    times : float64, shape (R, B), optional
+        How often each block counts, for resamples; once each if left out.
+
+    Returns
+    -------
+    float64, shape (M,) or (R, M)
+    """
+    slope = contrasts.values.sum(axis=0) if times is None else times @ contrasts.values
+    return np.asarray(np.sign(slope) * slope**2 * contrasts.norm)
 
 
 def group_contrasts(
@@ -50,6 +72,7 @@ def group_contrasts(
     *,
     strict: bool = False,
     scale: FloatArray | None = None,
+    beside: FloatArray | None = None,
 ) -> Contrasts:
     """Contrast of every group in every block.
 
@@ -62,12 +85,14 @@ def group_contrasts(
         As in :func:`commonmode.stats.comovement.contrast_weights`.
     scale : float64, shape (N,), optional
         Standard deviations: contrasts in units of the members' mean product of them.
+    beside : float64, shape (P, R), optional
+        Further pair vectors that join the regression, as from :func:`one_factor`.
     """
-    few = groups.shape[1] <= _DENSE_MODELS
+    few = groups.shape[1] <= _DENSE_MODELS and beside is None
     if few and len(groups) * contributions.shape[1] <= _DENSE:
         return _dense(contributions, groups, given, strict, scale)
     inside = _indicators(groups)
-    basis = _nuisance(groups.shape[1], given, strict)
+    basis = _nuisance(groups.shape[1], given, strict, beside)
     within = inside @ basis
     own = np.diff(inside.indptr).astype(np.float64)
     norm = own - np.einsum("mr,mr->m", within, within)
@@ -79,12 +104,43 @@ def group_contrasts(
     )
     values = np.where(usable, rest / np.where(usable, norm, 1.0), 0.0)
     size = size / np.where(usable, norm, 1.0)
-    mean_in_place = ~usable & (not strict and given is None)
+    mean_in_place = ~usable & (not strict and given is None and beside is None)
     values[:, mean_in_place] = (total / own)[:, mean_in_place]
     values[np.abs(values) <= _ROUNDING * size] = 0.0
     if scale is not None:
         values = values / _unit(inside, scale)
-    return Contrasts(values, usable, None)
+    return Contrasts(values, usable, np.where(usable, norm, 0.0), None)
+
+
+def one_factor(pairs: FloatArray, members: BoolArray, *, rounds: int = 50) -> FloatArray:
+    """The pair vector ``l_i l_j`` that fits a group's own pairs best, 0 outside it, shape (P,).
+
+    Users of one part may rest on it to unequal degree; then their pairs are not alike, and an
+    indicator alone leaves some of what the part does unexplained. Least squares off the diagonal
+    (minres: Harman and Jones 1966, Psychometrika 31), by coordinates.
+
+    Parameters
+    ----------
+    pairs : float64, shape (P,)
+    members : bool, shape (N,)
+    rounds : int
+    """
+    n = len(members)
+    rows, columns = pair_index(n)
+    matrix = np.zeros((n, n))
+    matrix[rows, columns] = matrix[columns, rows] = pairs
+    who = np.flatnonzero(members)
+    own = matrix[np.ix_(who, who)]
+    mean = own.sum() / max(len(who) * (len(who) - 1), 1)
+    loading = np.full(len(who), np.sqrt(max(mean, 1e-6)))
+    for _ in range(rounds):
+        for i in range(len(who)):
+            others = float(loading @ loading - loading[i] ** 2)
+            if others > 0.0:
+                loading[i] = float(own[i] @ loading) / others
+    full = np.zeros(n)
+    full[who] = loading
+    return np.asarray(full[rows] * full[columns])
 
 
 def group_means(pairs: FloatArray, groups: BoolArray) -> FloatArray:
@@ -109,12 +165,15 @@ def _dense(
     weights = contrast_weights(groups, given, strict=strict)
     # A contrast weighs the pairs inside against others and adds up to zero; a mean adds up to one.
     told_apart = weights.any(axis=1) & (weights.sum(axis=1) < 0.5)
+    # Weights are the indicator beside the nuisance over its squared length.
+    squared = np.einsum("mp,mp->m", weights, weights)
+    norm = np.where(told_apart, 1.0 / np.where(squared > 0, squared, 1.0), 0.0)
     if scale is not None:
         weights = weights / _unit(_indicators(groups), scale)[:, None]
     values = contributions @ weights.T
     # Where models are one and the same a contrast cancels but for rounding, which is no data.
     values[np.abs(values) <= _ROUNDING * (np.abs(contributions) @ np.abs(weights.T))] = 0.0
-    return Contrasts(values, np.asarray(told_apart, dtype=np.bool_), weights)
+    return Contrasts(values, np.asarray(told_apart, dtype=np.bool_), norm, weights)
 
 
 def _unit(inside: csr_array, scale: FloatArray) -> FloatArray:
@@ -140,7 +199,9 @@ def _indicators(groups: BoolArray) -> csr_array:
     return csr_array((np.ones(len(at)), at, starts), shape=(len(groups), n * (n - 1) // 2))
 
 
-def _nuisance(models: int, given: BoolArray | None, strict: bool) -> FloatArray:
+def _nuisance(
+    models: int, given: BoolArray | None, strict: bool, beside: FloatArray | None
+) -> FloatArray:
     """Orthonormal columns that span the nuisance, shape (P, R)."""
     rows, columns = pair_index(models)
     effects = np.zeros((len(rows), models))
@@ -149,6 +210,9 @@ def _nuisance(models: int, given: BoolArray | None, strict: bool) -> FloatArray:
     nuisance = effects if strict or models >= 5 else np.ones((len(rows), 1))
     if given is not None:
         nuisance = np.column_stack([nuisance, (given[:, rows] & given[:, columns]).T])
+    if beside is not None:
+        length = np.linalg.norm(beside, axis=0)
+        nuisance = np.column_stack([nuisance, beside / np.where(length > 0, length, 1.0)])
     # Few columns, very many rows: the small Gram matrix in place of a decomposition of all rows.
     squared, right = np.linalg.eigh(nuisance.T @ nuisance)
     keep = squared > 1e-12 * squared[-1]

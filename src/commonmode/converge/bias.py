@@ -193,15 +193,15 @@ class Bias:
         regime = market_regime(panel, calm=self.calm, stress=self.stress, warmup=self.warmup)
         builders = moment_builders(panel, regime)
         t = len(panel.times_ms)
-        fine = block_edges(t, t)
         # Row by row first: how long the dependence of what is summed lasts decides the blocks.
-        times = [1.0]
-        for build in builders.values():
-            rowwise = build(fine).contributions.mean(axis=1, keepdims=True)
-            times.append(integrated_autocorrelation_time(rowwise))
-        count = choose_block_count(t, max(times))
+        rowwise = {kind: build(block_edges(t, t)) for kind, build in builders.items()}
+        memory = [
+            integrated_autocorrelation_time(m.contributions.mean(axis=1, keepdims=True))
+            for m in rowwise.values()
+        ]
+        count = choose_block_count(t, max(memory))
         edges = block_edges(t, min(count, max(t // max(self.minimum_block_rows, 1), 1)))
-        moments = {kind: build(edges) for kind, build in builders.items()}
+        moments = {kind: m.over(edges) for kind, m in rowwise.items()}
         moments = {k: m for k, m in moments.items() if np.isfinite(m.estimate).any()}
         crowd = {kind: _crowd(m) for kind, m in moments.items()}
         self.result_ = BiasResult(

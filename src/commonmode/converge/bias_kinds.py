@@ -168,7 +168,8 @@ def anchoring(panel: ErrorPanel, edges: IntArray, *, rows: BoolArray | None = No
     ``d_t = r d_{t-1}`` and nothing from the news. So w is minus the coefficient of the news beside
     the previous deviation. News and deviations are measured against benchmark a and instrumented
     by benchmark b, and the other way round, and the two are averaged: noise in one benchmark would
-    otherwise stand on both sides of the regression.
+    otherwise stand on both sides of the regression. News is all that moves the benchmark, its hours
+    of the day included: a model that knows no hours is anchored against one that does.
 
     Parameters
     ----------

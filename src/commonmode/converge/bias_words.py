@@ -19,8 +19,8 @@ _MEANING: Final = {
         ("moves too much: its high figures are too high", "shrink it towards its long-run level"),
     ),
     BiasKind.REGIME: (
-        ("understates in stress what it states rightly in calm", "recalibrate it on stress"),
-        ("overstates in stress compared with calm", "shorten its memory of crises"),
+        ("understates in stress more than in calm", "let its level follow the market's state"),
+        ("overstates in stress more than in calm", "shorten its memory of crises"),
     ),
     BiasKind.REACTION: (
         ("under-reacts: after it revises, outcomes go further the same way", "raise its speed"),
@@ -35,7 +35,7 @@ _MEANING: Final = {
         ("says less risk than the benchmark in stress than in calm", "shorten its window"),
     ),
     BiasKind.ANCHORING: (
-        ("is anchored: it keeps to its previous value", "recalibrate it more often"),
+        ("is anchored: it keeps to its previous value", "shorten its window or update it faster"),
         ("overshoots the benchmark's news", "damp its updates"),
     ),
 }

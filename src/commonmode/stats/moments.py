@@ -26,7 +26,8 @@ class BlockMoments:
     influence : float64, shape (B, N)
         What the estimate is off by, to first order, whatever its true value.
     leverage : float64, shape (B, N)
-        Share of the information that each block holds; adds up to 1.
+        Share of the information that each block holds; adds up to 1. With instruments a block's
+        share may be a little negative.
     rows : int64, shape (N,)
         Cells used.
     """
@@ -46,7 +47,7 @@ class BlockMoments:
         McCaffrey 2002, Survey Methodology 28(2)).
         """
         b = len(self.influence)
-        without = self.influence / np.clip(1.0 - self.leverage, 1e-9, None)
+        without = self.influence / np.clip(1.0 - self.leverage, 1e-9, 1.0)
         return np.asarray(np.sqrt((without**2).sum(axis=0) * (b - 1) / b))
 
     @property
@@ -59,6 +60,16 @@ class BlockMoments:
         weight = np.clip((self.leverage**2).sum(axis=0), 1.0 / len(self.leverage), None)
         return np.asarray(np.maximum(1.0 / weight - 1.0, 1.0))
 
+    def over(self, edges: IntArray) -> BlockMoments:
+        """The same estimates over coarser blocks, ``edges`` counting the present ones."""
+        return BlockMoments(
+            estimate=self.estimate,
+            contributions=block_sums(self.contributions, edges),
+            influence=block_sums(self.influence, edges),
+            leverage=block_sums(self.leverage, edges),
+            rows=self.rows,
+        )
+
     def interval(self, level: float = 0.95) -> FloatArray:
         """Student-t with the effective degrees of freedom, shape (N, 2)."""
         reach = np.asarray(stdtrit(self.degrees, 0.5 + level / 2.0)) * self.standard_error
@@ -70,13 +81,13 @@ def _finish(
 ) -> BlockMoments:
     there = (total > 0) & (rows > 0)
     safe = np.where(there, total, 1.0)
-    shares = np.clip(held, 0.0, None)
+    whole = held.sum(axis=0)
     contributions = np.where(there, own / safe, 0.0)
     return BlockMoments(
         estimate=np.where(there, contributions.sum(axis=0), np.nan),
         contributions=contributions,
         influence=np.where(there, rest / safe, 0.0),
-        leverage=shares / np.where(shares.sum(axis=0) > 0, shares.sum(axis=0), 1.0),
+        leverage=held / np.where(whole > 0, whole, 1.0),
         rows=rows,
     )
 

@@ -169,6 +169,10 @@ def test_block_sums_are_the_least_squares_estimates() -> None:
     assert means.contributions.sum(axis=0) == pytest.approx(means.estimate)
     assert slopes.leverage.sum(axis=0) == pytest.approx(np.ones(3))
     assert slopes.influence.sum(axis=0) == pytest.approx(np.zeros(3), abs=1e-12)
+    rowwise = block_slopes(v, z, np.arange(201), per_sd=False).over(edges)
+    assert rowwise.contributions == pytest.approx(slopes.contributions)
+    assert rowwise.standard_error == pytest.approx(slopes.standard_error)
+    assert rowwise.degrees == pytest.approx(slopes.degrees)
     constant = block_slopes(v, np.full_like(v, 1.7), edges)
     assert np.isnan(constant.estimate).all()
 

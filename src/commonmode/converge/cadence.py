@@ -3,10 +3,9 @@
 Rule, stated before any look at the data. A cadence is *acceptable* if its out-of-sample loss is,
 with 95 % confidence (one-sided, blocks of time), less than ``margin`` above that of the model's own
 present cadence. If one is significantly better than the present one (Holm over cadences), only
-those that are count. Of the acceptable cadences the one is recommended whose recalibrations, put
-together, move the reported risk least per unit of time: every move that the losses do not reward is
-noise, and noise that everybody adds at the same date is risk. The present cadence is always
-acceptable, so without evidence nothing is changed.
+those that are count. Of the acceptable cadences the longest interval is recommended: every
+recalibration is a change of the model to be answered for, on a date on which others change theirs
+too. The present cadence is always acceptable, so without evidence nothing is changed.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from commonmode.stats.signflip import sign_flip_max_test
 __all__ = ["CadenceAdvice", "CadenceRow", "CadenceTrial", "StepNoise", "advise", "step_noise"]
 
 _FEWEST_BLOCKS = 6
+_RUN = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class StepNoise:
         Root of the sum of squared steps in a week.
     comes_back : float
         One less the squared sum of a run of steps over the sum of their squares, at least 0: the
-        part of what was moved that was undone within the run. 0 for a random walk.
+        part of what was moved that was undone within the run, of 24 steps at most. 0 for a random
+        walk.
     at_once : float
         Lag-one reversal: minus twice the steps' autocovariance over their variance, in [0, 1]:
         noise that goes at the next refit.
@@ -77,7 +78,8 @@ def step_noise(step: FloatArray, *, steps_per_week: float) -> StepNoise:
     filled = np.where(there, x, 0.0)
     square = float(np.sum(filled**2))
     count = int(there.sum())
-    run = float(np.sum(filled.sum(axis=1) ** 2))
+    runs = np.add.reduceat(filled, np.arange(0, x.shape[1], _RUN), axis=1)
+    run = float(np.sum(runs**2))
     pair = there[:, 1:] & there[:, :-1]
     after = float(np.sum(np.where(pair, filled[:, 1:] * filled[:, :-1], 0.0)))
     before = float(np.sum(np.where(pair, 0.5 * (filled[:, 1:] ** 2 + filled[:, :-1] ** 2), 0.0)))
@@ -190,8 +192,8 @@ class CadenceAdvice:
         )
         if best is now:
             return (
-                f"{self.model}: keep {now.label}; no other cadence is known to be as good within "
-                f"{100 * self.margin:g} % and quieter. Loss against it: {others}."
+                f"{self.model}: keep {now.label}; no longer interval is known to lose less than "
+                f"{100 * self.margin:g} %, no other to be better. Loss against it: {others}."
             )
         quieter = ""
         if best.noise is not None and now.noise.per_week > 0:
@@ -275,12 +277,8 @@ def advise(
     chosen = [r for r in rows if r.p_better <= alpha and r.acceptable] or [
         r for r in rows if r.acceptable
     ]
-    moves = [r for r in chosen if r.noise is not None]
-    recommended = present
-    if now.noise is not None and moves:
-        recommended = min(
-            moves, key=lambda r: (r.noise.per_week if r.noise else 0.0, -r.hours)
-        ).label
+    # A model that recalibration does not change has nothing to gain from another date.
+    recommended = present if now.noise is None else max(chosen, key=lambda r: r.hours).label
     return CadenceAdvice(model, tuple(rows), present, recommended, len(numbers), margin)
 
 

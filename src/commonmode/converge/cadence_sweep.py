@@ -60,6 +60,7 @@ class CadenceSweep:
 
 
 def _label(hours: float) -> str:
+    hours = round(60.0 * hours) / 60.0  # snapshots are some milliseconds off their grid
     if hours < 1:
         return f"{60 * hours:g} min"
     for size, unit in ((168.0, "w"), (24.0, "d")):
@@ -271,7 +272,7 @@ def sweep_surface_cadences(
             with_others = np.delete(together[every][m], m) if every in together else np.zeros(0)
             trials.append(
                 CadenceTrial(
-                    label=_label(round(hours, 6)),
+                    label=_label(hours),
                     hours=hours,
                     loss=walk.error[:, m],
                     noise=_noise(walk.step[None, :, :, m], _WEEK_HOURS / hours),
@@ -284,7 +285,7 @@ def sweep_surface_cadences(
             advise(
                 model,
                 trials,
-                present=_label(round(present * gap, 6)),
+                present=_label(present * gap),
                 block=block,
                 margin=margin,
                 alpha=alpha,
@@ -292,7 +293,7 @@ def sweep_surface_cadences(
                 rng=rng,
             )
         )
-    labels = {every: _label(round(every * gap, 6)) for every in walks.walks}
+    labels = {every: _label(every * gap) for every in walks.walks}
     return CadenceSweep(
         advice=tuple(advice),
         synchrony={labels[every]: matrix for every, matrix in sorted(together.items())},

@@ -334,7 +334,7 @@ class RecalibrationSynchrony:
         detectable = detectable_correlation(
             np.full(n * (n - 1) // 2, 2.0 / (n * (n - 1))),
             np.ones(n, dtype=np.bool_),
-            float(test.standard_error[0]),
+            float(spread),  # not the test's own, which grows with what was found
             detectable_effect(test.critical, blocks, power=_POWER),
             noise=_noise(x, y, rows),
         )

@@ -42,7 +42,7 @@ from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
-from commonmode.stats.contrasts import fall_of_squares, group_contrasts
+from commonmode.stats.contrasts import fall_of_squares, group_contrasts, one_factor
 from commonmode.stats.qap import mrqap
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
@@ -170,6 +170,7 @@ class Attribution:
         ranks = self._resampled_ranks(views[0], groups, models)
         low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest")
         found = []
+        pairs, members = views[0].contributions.sum(axis=0), membership(groups, models)
         for g, group in enumerate(groups):
             each = [tested[view.name][group.members] for view in views]
             p = min(1.0, len(each) * min(one.p_adjusted for one in each))
@@ -185,15 +186,14 @@ class Attribution:
                     first_share=float(np.mean(ranks[:, g] == 1)),
                     rank_low=int(low[g]),
                     rank_high=int(high[g]),
+                    loadings=tuple(one_factor(pairs, members[g])[members[g]].tolist()),
                     is_cause=bool(
                         p <= self.alpha and best.estimate > 0 and best.identified and free
                     ),
                 )
             )
         fits = fall_of_squares(
-            group_contrasts(
-                views[0].contributions, membership(groups, models), strict=views[0].strict
-            )
+            group_contrasts(views[0].contributions, members, strict=views[0].strict)
         )
         best_fit = {group.members: float(fit) for group, fit in zip(groups, fits, strict=True)}
         found.sort(key=lambda one: (not one.is_cause, -best_fit[one.group.members]))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from commonmode.converge.groups import Group, GroupContrast
 from commonmode.core.result import Result
 from commonmode.stats.qap import MrqapResult
 
 __all__ = ["Attributed", "AttributionResult", "LayerRegression"]
+
+
+# Of the largest loading; a model below it shares less than a tenth as much variance as the first.
+_LEAST_LOADING: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class Attributed:
         Part of the resamples of blocks in which it ranks first: how sure its place is.
     rank_low, rank_high : int
         Ranks between which it lies in 90 % of the resamples.
+    loadings : tuple of float
+        Of the group's members: the factor whose products fit their pairs best. A member near 0
+        names the part on its card and does not move with the others.
     is_cause : bool
         Significant, identified, and not explained by one that ranks higher.
     """
@@ -37,6 +45,7 @@ class Attributed:
     first_share: float
     rank_low: int
     rank_high: int
+    loadings: tuple[float, ...]
     is_cause: bool
 
 
@@ -101,7 +110,7 @@ class AttributionResult:
                 f"{cause.group.name}{same} is the likeliest cause: its {len(cause.group.members)} "
                 f"users have {contrast.estimate:+.2f} more {what} than each has with everybody "
                 f"(adjusted p {cause.p_value:.3g}; first in {100 * cause.first_share:.0f} % of "
-                f"resamples). Take it apart first."
+                f"resamples).{_bystanders(cause)} Take it apart first."
             )
         if not self.causes:
             parts.append(
@@ -114,3 +123,17 @@ class AttributionResult:
             for group in self.undeclared[:1]
         ]
         return " ".join(parts)
+
+
+def _bystanders(cause: Attributed) -> str:
+    """Members whose cards name the part and that hardly rest on it, in words."""
+    most = max(cause.loadings)
+    apart = [
+        member
+        for member, loading in zip(cause.group.members, cause.loadings, strict=True)
+        if loading < _LEAST_LOADING * most
+    ]
+    if not apart or len(cause.group.members) < 3:
+        return ""
+    verb = "names it and does" if len(apart) == 1 else "name it and do"
+    return f" {', '.join(apart)} {verb} not move with the others: look at the card."

@@ -12,6 +12,7 @@ from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
+from commonmode.stats.comovement import pair_index
 from commonmode.stats.contrasts import (
     fall_of_squares,
     group_contrasts,
@@ -228,7 +229,9 @@ def loadings(contributions: FloatArray, standing: BoolArray | None) -> FloatArra
     if standing is None:
         return None
     pairs = contributions.sum(axis=0)
-    return np.stack([one_factor(pairs, members) for members in standing], axis=1)
+    rows, columns = pair_index(standing.shape[1])
+    loading = np.stack([one_factor(pairs, members) for members in standing])
+    return np.asarray((loading[:, rows] * loading[:, columns]).T)
 
 
 def _widest_overlap(group: Group, standing: Sequence[Group]) -> str:

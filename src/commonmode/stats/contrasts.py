@@ -113,11 +113,11 @@ def group_contrasts(
 
 
 def one_factor(pairs: FloatArray, members: BoolArray, *, rounds: int = 50) -> FloatArray:
-    """The pair vector ``l_i l_j`` that fits a group's own pairs best, 0 outside it, shape (P,).
+    """Loadings l of the factor whose ``l_i l_j`` fits a group's own pairs best, shape (N,).
 
     Users of one part may rest on it to unequal degree; then their pairs are not alike, and an
     indicator alone leaves some of what the part does unexplained. Least squares off the diagonal
-    (minres: Harman and Jones 1966, Psychometrika 31), by coordinates.
+    (minres: Harman and Jones 1966, Psychometrika 31), by coordinates; 0 outside the group.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def one_factor(pairs: FloatArray, members: BoolArray, *, rounds: int = 50) -> Fl
                 loading[i] = float(own[i] @ loading) / others
     full = np.zeros(n)
     full[who] = loading
-    return np.asarray(full[rows] * full[columns])
+    return full
 
 
 def group_means(pairs: FloatArray, groups: BoolArray) -> FloatArray:

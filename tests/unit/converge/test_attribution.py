@@ -49,14 +49,28 @@ def test_the_planted_part_is_the_first_cause(planted: ForecastWorld) -> None:
     assert len(found.components) == len(declared_groups(planted.models, planted.cards))
 
 
-def test_a_part_that_no_card_names_is_found_all_the_same(planted: ForecastWorld) -> None:
-    silent = tuple(
-        replace(card, components=tuple(u for u in card.components if u.component != PLANTED))
-        for card in planted.cards
+def without(world: ForecastWorld, *components: str) -> tuple[Card, ...]:
+    return tuple(
+        replace(card, components=tuple(u for u in card.components if u.component not in components))
+        for card in world.cards
     )
-    found = attribute(planted, silent)
+
+
+def test_a_part_that_no_card_names_is_found_all_the_same(planted: ForecastWorld) -> None:
+    # decoy 01 is used by the same models and one more: without it nothing stands for the part.
+    found = attribute(planted, without(planted, PLANTED, "decoy 01"))
     assert set(found.undeclared[0].group.members) == set(planted.planted_models)
     assert "no card names" in found.sentence
+
+
+def test_a_card_that_names_a_part_it_does_not_rest_on_is_said_to(planted: ForecastWorld) -> None:
+    first = attribute(planted, without(planted, PLANTED)).causes[0]
+    assert first.group.name == "decoy 01"
+    by_model = dict(zip(first.group.members, first.loadings, strict=True))
+    (extra,) = set(first.group.members) - set(planted.planted_models)
+    assert abs(by_model[extra]) < 0.3 * min(by_model[m] for m in planted.planted_models)
+    sentence = attribute(planted, without(planted, PLANTED)).sentence
+    assert f"{extra} names it and does not move with the others" in sentence
 
 
 def test_a_part_with_the_same_users_stands_beside_it(planted: ForecastWorld) -> None:

@@ -285,6 +285,7 @@ def _c4(c4: AttributionResult) -> dict[str, Any]:
                 "p_value": one.p_value,
                 "first_share": one.first_share,
                 "ranks": [one.rank_low, one.rank_high],
+                "loadings": list(one.loadings),
                 "is_cause": one.is_cause,
                 "deviation": None if one.deviation is None else _contrast(one.deviation),
                 "cofailure": None if one.cofailure is None else _contrast(one.cofailure),

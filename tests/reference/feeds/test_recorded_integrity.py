@@ -30,6 +30,7 @@ from commonmode.market.integrity import (
     partial_bars,
     round_sizes,
     size_tail,
+    volume_beyond_depth,
     volume_without_moves,
 )
 from commonmode.register.model import Requirements
@@ -119,6 +120,24 @@ def test_tapes_of_one_venue(recorded_data: Path, market: str) -> None:
     assert 1.1 < tail.statistic < 1.8
     assert not matched_pairs(tape.quantity, tape.sign, subject=market, shuffles=199).flagged
     assert not round_sizes(tape.quantity, subject=market).flagged
+
+
+def test_recorded_trades_took_what_was_shown(recorded_data: Path) -> None:
+    folder = recorded_data / "binance_ticks_20240808"
+    trades = pl.read_parquet(folder / "usdm_btcusdt_20240808_trades.parquet")
+    quotes = pl.read_parquet(folder / "usdm_btcusdt_20240808_bookticker.parquet")
+    quotes = quotes.sort("transact_ms")
+    found = volume_beyond_depth(
+        trades["trade_ms"].to_numpy(),
+        trades["qty"].to_numpy(),
+        np.where(trades["buyer_is_maker"].to_numpy(), -1, 1),
+        quotes["transact_ms"].to_numpy(),
+        quotes["bid_qty"].to_numpy(),
+        quotes["ask_qty"].to_numpy(),
+        subject="usdm",
+    )
+    assert found.verdict is Verdict.PASSED
+    assert found.statistic < 0.005
 
 
 def test_passport_of_a_year_of_bitcoin(recorded_data: Path) -> None:

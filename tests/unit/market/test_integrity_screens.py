@@ -27,9 +27,11 @@ from commonmode.market.integrity import (
     matched_pairs,
     open_interest_reconciles,
     partial_bars,
+    prints_inside_spread,
     round_sizes,
     size_digits,
     size_tail,
+    volume_beyond_depth,
     volume_without_moves,
 )
 from commonmode.stats.digits import BENFORD, benford_test, first_digits, hill_tail
@@ -350,6 +352,44 @@ def test_a_recorder_behind_the_exchange() -> None:
     found = clock_skew(event, (event - 1270) * 1_000_000, subject="b")
     assert found.flagged
     assert found.statistic == 1270
+
+
+def book(seed: int, n: int = 4000) -> tuple[np.ndarray, ...]:
+    """Quotes every half second, two to four ticks wide, and trades that take from them."""
+    rng = np.random.default_rng(seed)
+    quote_ms = START + 500 * np.arange(n, dtype=np.int64)
+    bid = np.round(30_000 + np.cumsum(rng.choice([-0.1, 0.0, 0.1], n)), 1)
+    ask = np.round(bid + 0.1 * rng.integers(2, 5, n), 1)
+    bid_size, ask_size = rng.lognormal(0, 1, (2, n))
+    at = np.sort(rng.integers(0, n, 1500))
+    sign = rng.choice([-1, 1], 1500)
+    price = np.where(sign > 0, ask[at], bid[at])
+    size = np.where(sign > 0, ask_size[at], bid_size[at]) * rng.uniform(0.01, 1.0, 1500)
+    trade_ms = quote_ms[at] + rng.integers(0, 400, 1500)
+    return trade_ms, price, size, sign, quote_ms, bid, ask, bid_size, ask_size
+
+
+def test_prints_that_no_order_book_filled() -> None:
+    trade_ms, price, size, sign, quote_ms, bid, ask, bid_size, ask_size = book(0)
+    quotes = (quote_ms, bid, ask)
+    assert not prints_inside_spread(trade_ms, price, *quotes, subject="a").flagged
+    made_up = price.copy()
+    at = np.searchsorted(quote_ms, trade_ms[::20], side="right") - 1
+    made_up[::20] = 0.5 * (bid[at] + ask[at])
+    found = prints_inside_spread(trade_ms, made_up, *quotes, subject="b", tolerance_ms=0)
+    assert found.flagged
+    assert found.statistic == pytest.approx(0.05, abs=0.005)
+    tight = prints_inside_spread(trade_ms, price, quote_ms, bid, bid + 0.1, subject="c")
+    assert tight.verdict is Verdict.NOT_APPLICABLE
+
+    shown = (quote_ms, bid_size, ask_size)
+    assert not volume_beyond_depth(trade_ms, size, sign, *shown, subject="a").flagged
+    size[::20] *= 100.0
+    found = volume_beyond_depth(trade_ms, size, sign, *shown, subject="b")
+    assert found.flagged
+    assert 0.01 < found.statistic <= 0.05
+    few = volume_beyond_depth(trade_ms[:9], size[:9], sign[:9], *shown, subject="c")
+    assert few.verdict is Verdict.NOT_APPLICABLE
 
 
 SHORT: tuple[Callable[[History], Screen], ...] = (

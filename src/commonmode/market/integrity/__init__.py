@@ -18,6 +18,7 @@ from commonmode.market.integrity.derivatives import (
     liquidation_cap,
     open_interest_reconciles,
 )
+from commonmode.market.integrity.prints import prints_inside_spread, volume_beyond_depth
 from commonmode.market.integrity.screen import Screen, Verdict
 from commonmode.market.integrity.trades import (
     matched_pairs,
@@ -41,8 +42,10 @@ __all__ = [
     "matched_pairs",
     "open_interest_reconciles",
     "partial_bars",
+    "prints_inside_spread",
     "round_sizes",
     "size_digits",
     "size_tail",
+    "volume_beyond_depth",
     "volume_without_moves",
 ]

@@ -9,6 +9,9 @@ from commonmode.converge.analysis import (
     Similarity,
     analyse_panel,
 )
+from commonmode.converge.bias import Bias, BiasEstimate, BiasResult
+from commonmode.converge.bias_kinds import BiasKind
+from commonmode.converge.bias_words import bias_findings, bias_sentence
 from commonmode.converge.clusters import Cluster, Remedy, act_as_one, rank_remedies
 from commonmode.converge.cofailure import (
     CoFailureResult,
@@ -22,6 +25,10 @@ from commonmode.converge.findings import Finding, Severity, panel_findings
 from commonmode.converge.groups import Group, GroupContrast, blind_groups, declared_groups
 
 __all__ = [
+    "Bias",
+    "BiasEstimate",
+    "BiasKind",
+    "BiasResult",
     "Cluster",
     "CoFailureResult",
     "ConditionalCoFailure",
@@ -43,6 +50,8 @@ __all__ = [
     "Similarity",
     "act_as_one",
     "analyse_panel",
+    "bias_findings",
+    "bias_sentence",
     "blind_groups",
     "declared_groups",
     "panel_findings",

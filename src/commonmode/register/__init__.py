@@ -15,7 +15,14 @@ from commonmode.register.model import (
     SurfaceModel,
     WarmStarted,
 )
-from commonmode.register.population import Dependence, Participant, ParticipantKind, Population
+from commonmode.register.passport import DataPassport, data_passport
+from commonmode.register.population import (
+    Dependence,
+    Outsider,
+    Participant,
+    ParticipantKind,
+    Population,
+)
 
 __all__ = [
     "BlastRadius",
@@ -23,6 +30,7 @@ __all__ = [
     "Card",
     "CommonCauseGraph",
     "ComponentUse",
+    "DataPassport",
     "Dependence",
     "FittedRisk",
     "FittedSurface",
@@ -30,6 +38,7 @@ __all__ = [
     "Materiality",
     "Model",
     "ModelFamily",
+    "Outsider",
     "Participant",
     "ParticipantKind",
     "Population",
@@ -40,4 +49,5 @@ __all__ = [
     "SurfaceModel",
     "WarmStarted",
     "common_cause_graph",
+    "data_passport",
 ]

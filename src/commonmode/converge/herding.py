@@ -168,13 +168,7 @@ class Herding:
                 remedy="herding needs three models, and benchmarks to say what is right",
             )
         whole = lagged_views(panel, market=self.market)
-        views = whole
-        if self.every > 1:
-            step = slice(None, None, self.every)
-            blocks = len(whole.edges) - 1
-            rows = whole.rows[step]
-            edges = np.linspace(0, len(rows), blocks + 1).round().astype(np.int64)
-            views = LaggedViews(whole.x[step], whole.y[step], rows, edges, True, whole.controls)
+        views = whole.thinned(self.every)
         n = views.series
         pull, pulls = self._pull(views)
         follows = _holm(np.array([self._follows(views, i) for i in range(n)]))
@@ -239,6 +233,7 @@ class Herding:
             alpha=self.alpha,
             flips=self.flips,
             draws=2,
+            alike=2.0,
             rng=self.rng,
         )
         found = search.fit_views(pair, (ModelId("model"), ModelId("others")), name="revisions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import DataError, PanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.blocks import block_edges
 from commonmode.stats.crosslags import lag_moments, whiten_together
 
 __all__ = ["LaggedViews", "lagged_views", "market_controls"]
 
 _SPANS = (1, 4, 24, 168, 720)  # rows over which the market's own scale is averaged
+_OUTCOMES = 6  # latest outcomes
 _ROWS_PER_CONTROL = 50
 
 
@@ -46,6 +48,33 @@ class LaggedViews:
     def series(self) -> int:
         """N."""
         return self.x.shape[2]
+
+    def thinned(self, every: int) -> LaggedViews:
+        """Every so many rows, in as many blocks."""
+        if every <= 1:
+            return self
+        x = self.x[::every]
+        y = x if self.y is self.x else self.y[::every]
+        edges = block_edges(len(x), len(self.edges) - 1)
+        return replace(self, x=x, y=y, rows=self.rows[::every], edges=edges)
+
+    def distinct(self, alike: float) -> tuple[int, ...]:
+        """The first of every group of series whose correlation is at least ``alike``."""
+        moments, _ = self.moments(0)
+        total = moments.sum(axis=0)
+        size = np.sqrt(np.clip(np.diag(total), 0.0, None))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correlation = total / size / size[:, None]
+        kept: list[int] = []
+        for i in range(self.series):
+            if not np.any(correlation[i, kept] >= alike):
+                kept.append(i)
+        return tuple(kept)
+
+    def only(self, series: tuple[int, ...]) -> LaggedViews:
+        """Some of the series."""
+        x = self.x[:, :, series]
+        return replace(self, x=x, y=x if self.y is self.x else self.y[:, :, series])
 
     def moments(self, lags: int) -> tuple[FloatArray, int]:
         """Block moments per time, added up over targets in units of what is seen of each.
@@ -112,8 +141,9 @@ class LaggedViews:
 def market_controls(panel: ErrorPanel) -> FloatArray:
     """What everybody knows of the market at each time, shape (T, K, M).
 
-    The log of the panel's own scale for quantiles (realised volatility), and its means over the
-    rows before; none for other kinds, and none where the scale does not move.
+    For quantiles the log of the panel's own scale (realised volatility), its means over the rows
+    before, and the sizes of the latest outcomes that were known, in units of the scale then; none
+    for other kinds, and none where the scale does not move.
     """
     t, k, _ = panel.shape
     none = np.zeros((t, k, 0))
@@ -134,6 +164,15 @@ def market_controls(panel: ErrorPanel) -> FloatArray:
         low = np.maximum(end - span, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             columns.append((total[end] - total[low]) / (seen[end] - seen[low]))
+    gap = float(np.median(np.diff(panel.times_ms))) if t > 1 else 1.0
+    first = max(int(np.ceil(panel.horizon_ms / gap)), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.abs(panel.outcome) / panel.scale
+    size = np.where(np.isfinite(size), size, 0.0)
+    for lag in range(first, min(first + _OUTCOMES, max(t - _ROWS_PER_CONTROL, first))):
+        late = np.zeros_like(size)
+        late[lag:] = size[: t - lag]
+        columns.append(late)
     return np.stack(columns, axis=2)
 
 

@@ -70,6 +70,12 @@ class Propagation:
     market : bool
         Take out of quantile forecasts what the market's realised volatility explains, so that slow
         and fast answers to the same news are not taken for one following the other.
+    every : int
+        Rows between those looked at; coarser where the benchmarks' noise swamps what changes from
+        row to row.
+    alike : float
+        Models whose deviations correlate at least so much count as one: which of them went first
+        cannot be told.
     minimum_block_rows : int
     rng : int
 
@@ -87,6 +93,8 @@ class Propagation:
         flips: int = 1999,
         draws: int = 399,
         market: bool = True,
+        every: int = 1,
+        alike: float = 0.99,
         minimum_block_rows: int = 1,
         rng: int = 0,
     ) -> None:
@@ -100,6 +108,8 @@ class Propagation:
         self.flips = flips
         self.draws = draws
         self.market = market
+        self.every = every
+        self.alike = alike
         self.minimum_block_rows = minimum_block_rows
         self.rng = rng
 
@@ -118,6 +128,15 @@ class Propagation:
         self, views: LaggedViews, models: tuple[ModelId, ...], *, name: str = "series"
     ) -> Propagation:
         """The same of any series seen twice."""
+        views = views.thinned(self.every)
+        kept = views.distinct(self.alike)
+        if len(kept) < 2:
+            raise PanelError(
+                f"{name}: all models deviate as one, so nobody follows anybody",
+                remedy="add a model that differs, or raise alike",
+            )
+        same = tuple(m for i, m in enumerate(models) if i not in kept)
+        views, models = views.only(kept), tuple(models[i] for i in kept)
         n = views.series
         room = int(views.rows.any(axis=1).sum()) / (_ROWS_PER_COEFFICIENT * n)
         grid = tuple(p for p in self.lag_grid if p <= room)
@@ -138,9 +157,14 @@ class Propagation:
         p_pairs, links, detectable = self._test(views, short, models, lags)
         p_value = float(p_pairs.min())
         rejects = p_value <= self.alpha
+        lost = bool(system.clipped[0]) or _indefinite(system.own_covariance[0])
         splits, net = self._intervals(short, tables[best], shared, models, rejects)
+        if lost:
+            splits = tuple(_unknown(split.horizon) for split in splits)
+            net = tuple(NetSender(m, *(3 * (float("nan"),))) for m in models)
         self.result_ = PropagationResult(
             models=models,
+            left_out=same,
             rows=count,
             blocks=len(moments),
             benchmarked=views.benchmarked,
@@ -158,8 +182,8 @@ class Propagation:
             rejects=rejects,
             p_pairs=p_pairs,
             links=links,
-            minimum_detectable=detectable,
-            clipped=bool(system.clipped[0]),
+            minimum_detectable=1.0 if lost else detectable,
+            swamped=lost,
         )
         return self
 
@@ -234,7 +258,7 @@ class Propagation:
             lagged.append(_total(a) - _total(b))
             nets.append(_net(a[:, -1] - b[:, -1]))
         total, part, net = (np.concatenate(v) for v in (totals, lagged, nets))
-        # As many degrees of freedom as blocks; percentiles of so few cover less (docs/evidence.md).
+        # As many degrees of freedom as blocks; percentiles of so few cover much less.
         reach = float(stdtrit(blocks - 1, 0.975))
         splits = []
         for h, horizon in enumerate(self.horizons):
@@ -278,6 +302,16 @@ def _total(tables: FloatArray) -> FloatArray:
 
 def _net(tables: FloatArray) -> FloatArray:
     return np.asarray(tables.sum(axis=-2) - tables.sum(axis=-1))
+
+
+def _indefinite(matrix: FloatArray) -> bool:
+    values = np.linalg.eigvalsh(matrix)
+    return bool(values[0] < -1e-6 * max(float(values[-1]), 0.0))
+
+
+def _unknown(horizon: int) -> Split:
+    nothing = float("nan")
+    return Split(horizon, nothing, nothing, nothing, (nothing, nothing), None)
 
 
 def _interval(estimate: float, error: float, reach: float) -> tuple[float, float]:

@@ -88,6 +88,8 @@ class PropagationResult:
     Attributes
     ----------
     models : tuple of ModelId, length N
+    left_out : tuple of ModelId
+        Models that deviate as one with a model that is kept.
     rows, blocks : int
     benchmarked : bool
         Without benchmarks levels were used, and a hidden market factor is in all of them.
@@ -118,11 +120,14 @@ class PropagationResult:
     minimum_detectable : float
         Partial correlation of a follower with one lag of its sender that is found with 80 %
         probability.
-    clipped : bool
-        The benchmarks' noise made some innovation variance negative; it was raised to zero.
+    swamped : bool
+        The benchmarks' noise swamps what changes from row to row: some innovation variance came out
+        negative. The tests keep their size; splits and net senders are NaN, grid and table say
+        little. Look at coarser rows.
     """
 
     models: tuple[ModelId, ...]
+    left_out: tuple[ModelId, ...]
     rows: int
     blocks: int
     benchmarked: bool
@@ -141,7 +146,7 @@ class PropagationResult:
     p_pairs: FloatArray
     links: tuple[FollowingLink, ...]
     minimum_detectable: float
-    clipped: bool
+    swamped: bool
 
     @property
     def sentence(self) -> str:
@@ -160,6 +165,11 @@ class PropagationResult:
             f"{100 * last.contemporaneous:.0f} % by moving at the same time, which a shared part "
             "or input does without anybody following"
         )
+        if self.swamped:
+            share = (
+                "The benchmarks' noise swamps what changes from row to row, so shares of error "
+                "variance cannot be told; ask for coarser rows"
+            )
         if not self.rejects:
             return (
                 f"No model is seen to follow another (p = {self.p_value:.2g}; {detectable}). "
@@ -170,11 +180,16 @@ class PropagationResult:
         if last.lagged_interval is not None:
             a, b = (100 * v for v in last.lagged_interval)
             span = f" ({a:.0f} to {b:.0f} %)"
+        passed = (
+            f"Errors passed on make up {100 * last.lagged:.0f} %{span} of the error variance "
+            f"{last.horizon} rows ahead. "
+        )
         return (
             f"{first.receiver} follows {first.sender} by {first.lag} rows (partial correlation "
             f"{first.partial_correlation:.2f}, adjusted p = {first.p_adjusted:.2g}); "
-            f"{len(self.links)} such links. Errors passed on make up {100 * last.lagged:.0f} %"
-            f"{span} of the error variance {last.horizon} rows ahead. {share}. Ask whether "
+            f"{len(self.links)} such links. "
+            + ("" if self.swamped else passed)
+            + f"{share}. Ask whether "
             f"{first.receiver} reads an output of {first.sender}; {detectable}."
         )
 

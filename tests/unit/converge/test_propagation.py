@@ -107,9 +107,9 @@ def test_the_market_s_own_volatility_is_taken_out_of_quantiles() -> None:
         panel, kind=PanelKind.QUANTILE, level=0.025, forecast=forecast, scale=level,
         benchmark_a=benchmarks[0], benchmark_b=benchmarks[1], outcome=-panel.outcome,
     )  # fmt: skip
-    assert market_controls(quantiles).shape[2] == 3
+    assert market_controls(quantiles).shape[2] == 3 + 6
     assert market_controls(panel).shape[2] == 0
-    assert run(quantiles).controls == 3
+    assert run(quantiles).controls == 9
     assert not run(quantiles).rejects
 
 
@@ -129,6 +129,34 @@ def test_tail_surprises_that_follow_are_found() -> None:
     assert {link.receiver for link in found.links} == {"model-1"}
     assert found.links[0].lift > 2
     assert "model-1" in found.sentence
+
+
+def test_twins_count_as_one() -> None:
+    x, y = following_views("chain", 1, strength=0.25)
+    blur = 0.005 * np.random.default_rng(0).standard_normal(len(x))[:, None]
+    twins = [np.column_stack([v, v[:, :1] + blur]) for v in (x, y)]
+    found = run(following_panel(*twins))
+    assert found.left_out == ("model-6",)
+    assert links(found) >= CHAIN
+    with pytest.raises(PanelError, match="as one"):
+        run(following_panel(*(np.repeat(v[:, :1], 3, axis=1) for v in (x, y))))
+
+
+def test_noise_that_swamps_the_deviations_is_said_so() -> None:
+    found = run(
+        following_panel(*following_views("alone", 2, noise=10.0, noise_memory=0.0, times=800))
+    )
+    assert found.swamped
+    assert np.isnan(found.splits[0].total)
+    assert found.minimum_detectable == 1.0
+    assert "coarser rows" in found.sentence
+
+
+def test_a_slow_follower_is_found_on_coarser_rows() -> None:
+    x, y = following_views("chain", 4, strength=0.3, lag=3, times=9000)
+    found = run(following_panel(x, y), every=3, lag_grid=(1, 2))
+    assert links(found) >= CHAIN
+    assert found.links[0].lag == 1
 
 
 def test_bad_questions_are_refused() -> None:

@@ -49,6 +49,7 @@ def study_of(panels: list[dict[str, Any]], cards: tuple[Card, ...], **rest: Any)
         "panels": panels,
         "population": None,
         "greeks": None,
+        "margin": None,
         "cards": [card_to_json(card) for card in cards],
         "failures": [],
         "reproduce": "commonmode run examples/laboratory/study.toml --seed 3",

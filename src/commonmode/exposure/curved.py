@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.exposure.book import ResolvedBook
 from commonmode.market.instruments import POWER_UNIT_USD, InstrumentKind
+from commonmode.pricing.kernels import Engine
 from commonmode.pricing.perpetuals import ContractValue, everlasting_option, power_perpetual
 from commonmode.register.model import FittedSurface
 
@@ -30,7 +32,9 @@ def curved_vol(positions: ResolvedBook, surface: FittedSurface) -> FloatArray:
     )
 
 
-def curved_perpetual(positions: ResolvedBook, spot: FloatArray, vol: FloatArray) -> ContractValue:
+def curved_perpetual(
+    positions: ResolvedBook, spot: FloatArray, vol: FloatArray, *, engine: Engine = "numpy"
+) -> ContractValue:
     """USD value and derivatives of one contract on one coin, funded once a day.
 
     Parameters
@@ -39,6 +43,8 @@ def curved_perpetual(positions: ResolvedBook, spot: FloatArray, vol: FloatArray)
         Power perpetuals and everlasting options, n of them.
     spot, vol : float64, shape (n,) or (n, S)
         Index and volatility at which they are valued.
+    engine : {"numpy", "numba", "auto"}
+        What values everlasting options.
 
     Returns
     -------
@@ -51,7 +57,8 @@ def curved_perpetual(positions: ResolvedBook, spot: FloatArray, vol: FloatArray)
     # Spread to one shape: a selection of rows then means the same for both.
     prices, vols = (np.broadcast_to(values, shape) for values in (spot, vol))
     out = {name: np.empty(shape) for name in _PARTS}
-    for rows, value in ((everlasting, _options), (~everlasting, _powers)):
+    options = partial(_options, engine=engine)
+    for rows, value in ((everlasting, options), (~everlasting, _powers)):
         if rows.any():
             contract = value(positions.select(rows), prices[rows], vols[rows])
             for name in _PARTS:
@@ -59,10 +66,12 @@ def curved_perpetual(positions: ResolvedBook, spot: FloatArray, vol: FloatArray)
     return ContractValue(**out)
 
 
-def _options(positions: ResolvedBook, spot: FloatArray, vol: FloatArray) -> ContractValue:
+def _options(
+    positions: ResolvedBook, spot: FloatArray, vol: FloatArray, *, engine: Engine
+) -> ContractValue:
     strike, sign = (_beside(column, spot) for column in (positions.strike, positions.sign))
     return everlasting_option(
-        spot, strike, vol, funding_years=_FUNDING_YEARS, sign=sign, payments=1
+        spot, strike, vol, funding_years=_FUNDING_YEARS, sign=sign, payments=1, engine=engine
     )
 
 

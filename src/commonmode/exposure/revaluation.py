@@ -48,6 +48,8 @@ ModelSurfaces = Mapping[CurrencyCode, FittedSurface | Success[FittedSurface] | F
 """One model's surface for each underlying; a failure marks the instruments that need it."""
 
 _CHUNK: Final = 1 << 17
+# Options that an everlasting one is worth, beyond which nothing is left.
+_SERIES: Final = 50
 """Option values per call of the kernel: its columns stay in the last-level cache."""
 
 
@@ -227,7 +229,10 @@ def held_values(
         chosen: Engine = "numba" if fast else "numpy"
         usd[dated] = _options(options, flat, scenarios, rate=rate, engine=chosen, threads=threads)
     if curved.any():
-        usd[curved] = _perpetuals(instruments.select(curved), vol[curved], scenarios)
+        rows = _SERIES * int(curved.sum()) * len(scenarios)
+        fast = compiled("linear", rows, engine=engine, greeks="five")
+        chosen = "numba" if fast else "numpy"
+        usd[curved] = _perpetuals(instruments.select(curved), vol[curved], scenarios, engine=chosen)
     return usd
 
 
@@ -324,10 +329,16 @@ def _options(
     return out
 
 
-def _perpetuals(positions: ResolvedBook, vol: FloatArray, scenarios: ScenarioGrid) -> FloatArray:
+def _perpetuals(
+    positions: ResolvedBook,
+    vol: FloatArray,
+    scenarios: ScenarioGrid,
+    *,
+    engine: Engine = "numpy",
+) -> FloatArray:
     """USD values of power perpetuals and everlasting options, shape (n, S)."""
     spot = positions.index[:, None] * scenarios.spot
-    contract = curved_perpetual(positions, spot, _shocked(vol[:, None], scenarios))
+    contract = curved_perpetual(positions, spot, _shocked(vol[:, None], scenarios), engine=engine)
     wealth = contract.price - contract.funding * scenarios.elapsed_years
     return np.asarray(positions.contract_size[:, None] * wealth)
 

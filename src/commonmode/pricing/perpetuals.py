@@ -5,7 +5,7 @@ A perpetual of payoff ``g(S)`` has no expiry; at each funding time the long pays
 weights 1/2, 1/4, 1/8, ... on claims of 1, 2, 3, ... periods (White and Bankman-Fried 2021,
 "Everlasting options", Paradigm), here generalised to N payments of 1/N per period, weights
 ``(1/(N+1)) (N/(N+1))^(i-1)`` at ``i/N`` periods, and in the limit to the exponential density.
-Plain numpy: these are closed forms.
+Plain numpy: these are closed forms; the options of a long basket may be valued by compiled code.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.pricing.black76 import black76_greeks
+from commonmode.pricing.kernels import Engine, black76
 
 __all__ = [
     "ContractValue",
@@ -218,6 +219,7 @@ def everlasting_option(
     funding_years: float,
     sign: ArrayLike = 1,
     payments: int | None = None,
+    engine: Engine = "numpy",
 ) -> ContractValue:
     """Perpetual of an option's payoff, at zero rates (White and Bankman-Fried 2021).
 
@@ -238,6 +240,8 @@ def everlasting_option(
     payments : int, optional
         Payments per period, each of that share of mark minus payoff; the next one is a full
         interval away. None for continuous funding.
+    engine : {"numpy", "numba", "auto"}
+        What values the basket's options, as for :func:`~commonmode.pricing.kernels.black76`.
 
     Returns
     -------
@@ -261,9 +265,8 @@ def everlasting_option(
         keep = payments / (payments + 1.0)
         count = int(np.ceil(np.log(_NEGLIGIBLE) / np.log(keep)))
         for i in range(1, count + 1):
-            option = black76_greeks(s, k, i * funding_years / payments, v, sign=sgn)
-            parts = (option.price, option.delta, option.gamma, option.vega)
-            total += (1.0 - keep) * keep ** (i - 1) * np.stack(parts)
+            parts = _option(s, k, i * funding_years / payments, v, sgn, engine)
+            total += (1.0 - keep) * keep ** (i - 1) * parts
         price, delta, gamma, vega = total
     else:
         with np.errstate(all="ignore"):
@@ -285,6 +288,25 @@ def everlasting_option(
     return _contract(
         price, delta=delta, gamma=gamma, vega=vega, funding=(price - payoff) / funding_years
     )
+
+
+def _option(
+    spot: FloatArray,
+    strike: FloatArray,
+    years: float,
+    vol: FloatArray,
+    sign: FloatArray,
+    engine: Engine,
+) -> FloatArray:
+    """Price, delta, gamma and vega of a dated option, one row each."""
+    if engine == "numpy":
+        twin = black76_greeks(spot, strike, years, vol, sign=sign)
+        return np.stack((twin.price, twin.delta, twin.gamma, twin.vega))
+    spread = np.broadcast_arrays(spot, strike, vol, sign)
+    f, k, v, s = (np.ravel(column) for column in spread)
+    found = black76(f, k, years, v, sign=s, greeks="five", engine=engine)
+    parts = [found[name] for name in ("price", "delta", "gamma", "vega")]
+    return np.stack(parts).reshape(4, *spread[0].shape)
 
 
 def inverse_position(

@@ -12,7 +12,7 @@ from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import BookId, ModelId, ParticipantId
 
-__all__ = ["Dependence", "Participant", "ParticipantKind", "Population"]
+__all__ = ["Dependence", "Outsider", "Participant", "ParticipantKind", "Population"]
 
 
 class ParticipantKind(Enum):
@@ -74,6 +74,30 @@ class Participant:
         return tuple(dict.fromkeys((self.surface_model, self.risk_model)))
 
 
+@dataclass(frozen=True, slots=True)
+class Outsider:
+    """Somebody outside the population whose model was observed, not declared.
+
+    It holds no book of the population, so no exposure rests on it here.
+
+    Attributes
+    ----------
+    id : ParticipantId
+    kind : ParticipantKind
+    model : ModelId
+    purpose : str
+        What it uses the model for.
+    observed : str
+        Where the model was observed.
+    """
+
+    id: ParticipantId
+    kind: ParticipantKind
+    model: ModelId
+    purpose: str
+    observed: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Dependence:
     """Who depends on what.
@@ -102,10 +126,13 @@ class Population:
         Ids and books are unique.
     ownership : str
         One plain sentence: where it is known from who holds what.
+    outsiders : tuple of Outsider
+        Whose models stand beside those of the participants.
     """
 
     participants: tuple[Participant, ...]
     ownership: str = ""
+    outsiders: tuple[Outsider, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that ids and books are unique."""

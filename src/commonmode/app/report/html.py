@@ -17,6 +17,7 @@ from commonmode.app.report.figures import (
     who_depends,
 )
 from commonmode.app.report.limits import limits
+from commonmode.app.report.margin_section import margin_section
 from commonmode.app.report.ordering import LAYERS
 from commonmode.app.report.words import clean, duration, joined, number, percent, period
 
@@ -93,6 +94,8 @@ def render_html(results: Mapping[str, Any]) -> str:
         exposure=None if population is None else tables.exposure_table(population),
         greek_table=None if greeks is None else tables.greek_table(greeks),
         greek_details=None if greeks is None else tables.greek_details(greeks),
+        outsiders=None if population is None else tables.outsider_table(population),
+        margin=None if results["margin"] is None else margin_section(results["margin"]),
         cards=tables.card_table(results["cards"], LAYERS) if results["cards"] else None,
         limits=limits(results),
         plotly=plotly_script(),

@@ -51,6 +51,7 @@ def render_margin_html(value: Mapping[str, Any], *, version: str) -> str:
                 "legs": legs_figure(picture),
             }
             for picture in value["pictures"]
+            if picture["surfaces"] or picture["legs"]
         ],
         nearest=nearest_tables(value),
         gates=gate_lines(value),

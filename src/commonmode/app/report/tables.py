@@ -303,6 +303,22 @@ def participant_table(population: Mapping[str, Any]) -> Table:
     )
 
 
+def outsider_table(population: Mapping[str, Any]) -> Table | None:
+    """Whose models were observed from outside."""
+    found = population.get("outsiders") or []
+    if not found:
+        return None
+    rows = tuple(
+        (clean(o["id"]), o["kind"], clean(o["model"]), clean(o["purpose"]), clean(o["observed"]))
+        for o in found
+    )
+    return Table(
+        "Observed outsiders: no book of this population, but a published model beside its own.",
+        ("Who", "Kind", "Model", "Purpose", "Observed"),
+        rows,
+    )
+
+
 def exposure_table(population: Mapping[str, Any]) -> Table:
     """USD behind every model."""
     known = sorted(population["exposure"], key=lambda e: -(e["exposure_usd"] or 0.0))

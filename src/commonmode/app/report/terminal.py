@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from commonmode.app.report.margin_section import margin_line
 from commonmode.app.report.words import (
     clean,
     estimate,
@@ -73,6 +74,8 @@ def render_terminal(
         tail.append(Text(_HOW_TO_READ, style="dim"))
     if hidden:
         tail.append(Text(f"{hidden} more panels are in the report"))
+    if results["margin"] is not None:
+        tail.append(Text(_tight(margin_line(results["margin"]))))
     tail += _caveats(results)
     if report is not None:
         tail.append(Text.assemble("Full report: ", (clean(report), "bold")))

@@ -6,6 +6,7 @@ the population, and a manifest of hashes and of the command that makes it. No qu
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,13 @@ from typing import Any, Final
 import polars as pl
 
 from commonmode.adapters.store.cards import read_cards, write_cards
-from commonmode.adapters.store.files import check_manifest, sha256_file, write_json, write_manifest
+from commonmode.adapters.store.files import (
+    atomic_path,
+    check_manifest,
+    sha256_file,
+    write_json,
+    write_manifest,
+)
 from commonmode.adapters.store.packed import SUFFIX, pack_panel, unpack_panel
 from commonmode.app.study.panels import BuiltPanel, failed_panel
 from commonmode.app.study.results import failure_to_json
@@ -31,6 +38,7 @@ __all__ = ["Evidence", "has_evidence", "read_evidence", "write_evidence"]
 MANIFEST: Final = "manifest.json"
 STUDY: Final = "study.json"
 CARDS: Final = "cards.toml"
+MARGIN: Final = "margin.json.gz"
 _MARKET: Final = ("forward", "years", "count")
 
 
@@ -42,7 +50,7 @@ class Evidence:
     ----------
     panels : tuple of BuiltPanel
     cards : tuple of Card
-    population, greeks : mapping or None
+    population, greeks, margin : mapping or None
         As in the results.
     inputs : mapping of name to hash
     data_line : str
@@ -51,16 +59,20 @@ class Evidence:
         What makes it again.
     study_sha256 : str
         Of the study file that it was made from.
+    failures : tuple of dict
+        Parts that are damaged, as in the results; panels say so themselves.
     """
 
     panels: tuple[BuiltPanel, ...]
     cards: tuple[Card, ...]
     population: Mapping[str, Any] | None
     greeks: Mapping[str, Any] | None
+    margin: Mapping[str, Any] | None
     inputs: Mapping[str, str]
     data_line: str
     command: str
     study_sha256: str
+    failures: tuple[dict[str, str], ...] = ()
 
 
 def has_evidence(folder: Path) -> bool:
@@ -77,13 +89,14 @@ def write_evidence(
     cards: Sequence[Card],
     population: Mapping[str, Any] | None,
     greeks: Mapping[str, Any] | None,
+    margin: Mapping[str, Any] | None,
     inputs: Mapping[str, str],
     data_line: str,
     version: str,
 ) -> None:
     """Write the evidence of one run into ``folder``, replacing what an earlier run left there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in (f"*{SUFFIX}", "parameters-*.parquet", _own_cards("*"), CARDS):
+    for pattern in (f"*{SUFFIX}", "parameters-*.parquet", _own_cards("*"), CARDS, MARGIN):
         for old in folder.glob(pattern):
             old.unlink()
     files = [folder / STUDY, *([folder / CARDS] if cards else [])]
@@ -111,6 +124,9 @@ def write_evidence(
         described.append(entry)
     if cards:
         write_cards(folder / CARDS, cards)
+    if margin is not None:
+        _write_margin(margin, folder / MARGIN)
+        files.append(folder / MARGIN)
     write_json(
         folder / STUDY,
         {
@@ -150,6 +166,7 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
             remedy="restore the evidence folder from version control, or make it again",
         )
     described = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    margin, failures = _margin(folder / MARGIN, changed)
     entries = {entry["name"]: entry for entry in described["panels"]}
     return Evidence(
         panels=tuple(
@@ -159,11 +176,38 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
         cards=read_cards(folder / CARDS).cards if (folder / CARDS).is_file() else (),
         population=described["population"],
         greeks=described["greeks"],
+        margin=margin,
         inputs=described["inputs"],
         data_line=described["data_line"],
         command=described["command"],
         study_sha256=described["study_sha256"],
+        failures=failures,
     )
+
+
+def _write_margin(margin: Mapping[str, Any], path: Path) -> None:
+    """Compressed: a number per account, method and surface model."""
+    text = json.dumps(margin, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    with atomic_path(path) as temporary:
+        # No time stamp: the same margin gives the same bytes.
+        temporary.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+
+
+def _margin(
+    path: Path, changed: Mapping[str, str]
+) -> tuple[Mapping[str, Any] | None, tuple[dict[str, str], ...]]:
+    """The margin that was kept, if any; damaged, it is a failure and harms nothing else."""
+    if path.name in changed:
+        error = DataError(
+            f"evidence {path.name} is {changed[path.name]} against its manifest",
+            remedy="restore the evidence folder from version control, or make it again",
+        )
+        why = Failure(FailureReason.INVALID_INPUT, error.message, error.remedy)
+        return None, ({"where": "margin", **failure_to_json(why)},)
+    if not path.is_file():
+        return None, ()
+    value: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return value, ()
 
 
 def _panel(

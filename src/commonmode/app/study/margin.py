@@ -167,6 +167,10 @@ def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str
     if wanted:
         desk = _paid(desk, wanted)
     value = margin_to_json(desk, thresholds=asked.thresholds)
+    # A method that failed has no legs and no pictures either.
+    able = {one["method"] for one in value["methods"]}
+    methods = tuple(method for method in desk.built.methods if method.id in able)
+    desk = replace(desk, built=replace(desk.built, methods=methods))
     value["study"], value["title"] = study.study.name, study.study.title
     if wanted:
         after = value["accounts"].pop(1)

@@ -34,8 +34,8 @@ _NEAR_SEARCH: Final = RootSearch(points=25, tolerance=1e-3, calls=16)
 _DYNAMIC_SEARCH: Final = RootSearch(points=25, tolerance=1e-3, calls=24)
 # Options valued per point of the search beyond which it is left out: half a second of one core.
 _MOST_VALUES: Final = 5_000_000
-# An everlasting option is a series of options: values per scenario that take as long.
-_CURVED_VALUES: Final = 400
+# An everlasting option is a series of options.
+_CURVED_VALUES: Final = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,6 +36,10 @@ METHODS: Final = ("pm2", "standard", "deribit", "dynamic")
 
 # Positions from which loading compiled code pays for PM2.
 _MANY: Final = 500_000
+# Options that an everlasting one is worth.
+_SERIES: Final = 50
+# Calls of a search for thresholds, or of all surface models.
+_CALLS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,10 +198,11 @@ def _dynamic(
     hedge = hedge_markets(
         histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
     )
-    # As above, the engine is named: options under every scenario and surface model.
-    models = 1 + len(market.alternatives)
-    rows = int(market.instruments.is_option.sum()) * sum(len(one) for one in sets.all)
-    engine: Engine = "numba" if rows * models >= BREAK_EVEN["price"] else "numpy"
+    # As above, the engine is named. Thresholds value every option in every scenario many times.
+    table = market.instruments
+    rows = int(table.is_option.sum() + _SERIES * table.is_curved_perpetual.sum())
+    values = _CALLS * rows * sum(len(one) for one in sets.all)
+    engine: Engine = "numba" if values >= BREAK_EVEN["price"] else "numpy"
     method = Dynamic(sets, measure_liquidity(market, snapshot, hedge), engine=engine)
     first, last = sets.normal.labels[0], sets.normal.labels[-1]
     source = (

@@ -11,6 +11,9 @@ from commonmode.app.study.margin_desk import MarginDesk
 from commonmode.app.study.margin_table import legs_to_json
 from commonmode.app.study.results import plain
 from commonmode.core.arrays import IntArray
+from commonmode.margin.accounts import Accounts
+from commonmode.margin.dynamic.method import Dynamic
+from commonmode.margin.method import MarginMethod
 from commonmode.margin.roots import RootSearch
 from commonmode.margin.surface import liquidation_surface
 
@@ -20,8 +23,13 @@ _DRAWN: Final = 3  # accounts
 _VOL: Final = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 # The grid alone: zeros are drawn as a contour of it.
 _GRID: Final = RootSearch(low=0.4, high=2.5, points=29, calls=0)
-# Options that our own method values per point beyond which it is left out: a tenth of a second.
-_MOST_VALUES: Final = 1_000_000
+# Our own method revalues thousands of scenarios at every point: fewer of them.
+_COARSE: Final = RootSearch(low=0.4, high=2.5, points=15, calls=0)
+_COARSE_VOL: Final = (0.5, 1.0, 1.5, 2.0)
+# Options that our own method values in one call beyond which it is left out: half a second, and a
+# tenth of one where every point of the grid is a call.
+_MOST_VALUES: Final = 5_000_000
+_MOST_ON_GRID: Final = 1_000_000
 
 
 def margin_pictures(desk: MarginDesk, value: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,35 +48,41 @@ def margin_pictures(desk: MarginDesk, value: Mapping[str, Any]) -> list[dict[str
         ``account``, ``legs`` by method, and ``surfaces``: by method the maintenance balance over
         factors on spot and on every volatility, USD, ``balance[vol][spot]``.
     """
-    rows = _chosen(value)
-    chosen: IntArray = np.array(rows, dtype=np.int64)
-    accounts = desk.accounts.select(chosen)
-    quick = [m for m in desk.built.methods if desk.effort(m, accounts) <= _MOST_VALUES]
-    surfaces = {
-        method.id: liquidation_surface(
-            accounts, desk.alone, method, vol=_VOL, seconds=(0.0,), search=_GRID
-        )
-        for method in quick
-    }
-    return [
-        {
+    out = []
+    for row in _chosen(value):
+        one: IntArray = np.array([row], dtype=np.int64)
+        account = desk.accounts.select(one)
+        known = desk.built.methods
+        few = [m for m in known if desk.effort(m, account) <= _MOST_VALUES]
+        picture = {
             "account": value["accounts"][row]["account"],
-            "legs": value.get("legs") or legs_to_json(desk, row, quick),
+            "legs": value.get("legs") or legs_to_json(desk, row, few),
             "surfaces": [
-                plain(
-                    {
-                        "method": method,
-                        "spot": found.spot,
-                        "vol": found.vol,
-                        "balance": found.balance[at, :, :, 0].T,
-                    }
-                )
-                for method, found in surfaces.items()
-                if np.isfinite(found.balance[at]).any()
+                _surface(desk, account, m) for m in few if desk.effort(m, account) <= _MOST_ON_GRID
             ],
         }
-        for at, row in enumerate(rows)
-    ]
+        picture["surfaces"] = [one for one in picture["surfaces"] if one is not None]
+        out.append(picture)
+    return out
+
+
+def _surface(desk: MarginDesk, account: Accounts, method: MarginMethod) -> dict[str, Any] | None:
+    coarse = isinstance(method, Dynamic)
+    found = liquidation_surface(
+        account,
+        desk.alone,
+        method,
+        vol=_COARSE_VOL if coarse else _VOL,
+        seconds=(0.0,),
+        search=_COARSE if coarse else _GRID,
+    )
+    balance = found.balance[0, :, :, 0].T
+    if not np.isfinite(balance).any():
+        return None
+    value: dict[str, Any] = plain(
+        {"method": method.id, "spot": found.spot, "vol": found.vol, "balance": balance}
+    )
+    return value
 
 
 def _chosen(value: Mapping[str, Any]) -> list[int]:

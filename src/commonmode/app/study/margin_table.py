@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,8 @@ from commonmode.app.study.margin_desk import MarginDesk
 from commonmode.app.study.margin_gates import gate_to_json
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.result import Failure, capture
+from commonmode.exposure.surfaces import CALCULATION_ERRORS
 from commonmode.margin.method import MarginMethod, MarginTable
 from commonmode.margin.nearest import nearest
 from commonmode.margin.thresholds import Thresholds, find_thresholds
@@ -40,31 +45,19 @@ def margin_to_json(
         ``snapshot``, ``marks``, ``models``, ``stable_price``, ``methods``, ``gates``, ``accounts``,
         ``nearest`` and ``failures``.
     """
-    tables = {one.id: one.margin(desk.accounts, desk.market) for one in desk.built.methods}
-    under = {one.id: _under_models(desk, one) for one in desk.built.methods}
-    found: dict[str, Thresholds] = {}
-    for one in desk.built.methods if thresholds else ():
-        search = desk.search(one, quick=quick)
-        if search is not None:
-            found[one.id] = find_thresholds(desk.accounts, desk.alone, one, search=search)
-    accounts = [
-        {
-            "account": str(name),
-            "positions": int(desk.accounts.offsets[row + 1] - desk.accounts.offsets[row]),
-            "methods": {
-                method: {
-                    **_margin(table, row),
-                    "initial_by_model": {
-                        model: float(initial[row]) for model, initial in under[method].items()
-                    },
-                    "thresholds": _zeros(found[method], row) if method in found else None,
-                }
-                for method, table in tables.items()
-            },
-        }
-        for row, name in enumerate(desk.accounts.ids.tolist())
-    ]
-    value: dict[str, Any] = plain(
+    found: dict[str, _Worked] = {}
+    failures = dict(desk.built.failures)
+    for method in desk.built.methods:
+        done = capture(
+            partial(_work, desk, method, thresholds=thresholds, quick=quick),
+            what=f"margin by {method.id}",
+            errors=CALCULATION_ERRORS,
+        )
+        if isinstance(done, Failure):
+            failures[method.id] = done
+        else:
+            found[method.id] = done.value
+    value: dict[str, Any] = _sorted(
         {
             "snapshot": utc_iso(desk.market.time_ms),
             "marks": desk.marks,
@@ -72,25 +65,69 @@ def margin_to_json(
             "stable_price": desk.market.stable_price,
             "methods": [
                 {
-                    "method": one.id,
-                    "parameters": desk.built.sources[one.id],
-                    "searched": one.id in found,
+                    "method": name,
+                    "parameters": desk.built.sources[name],
+                    "searched": worked.thresholds is not None,
                 }
-                for one in desk.built.methods
+                for name, worked in found.items()
             ],
             "gates": {
                 name: gate_to_json(reports, used=name not in desk.built.failures)
                 for name, reports in desk.built.gates.items()
             },
-            "accounts": accounts,
-            "nearest": _nearest(desk) if thresholds else [],
+            "accounts": [
+                {
+                    "account": str(name),
+                    "positions": int(desk.accounts.offsets[row + 1] - desk.accounts.offsets[row]),
+                    "methods": {method: _cell(worked, row) for method, worked in found.items()},
+                }
+                for row, name in enumerate(desk.accounts.ids.tolist())
+            ],
+            "nearest": [w.nearest for w in found.values() if w.nearest is not None],
             "failures": [
-                {"method": name, **failure_to_json(why)}
-                for name, why in desk.built.failures.items()
+                {"method": name, **failure_to_json(why)} for name, why in failures.items()
             ],
         }
     )
     return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Worked:
+    """What one method says of all accounts."""
+
+    table: MarginTable
+    under: Mapping[str, FloatArray]
+    thresholds: Thresholds | None
+    nearest: Mapping[str, Any] | None
+
+
+def _work(desk: MarginDesk, method: MarginMethod, *, thresholds: bool, quick: bool) -> _Worked:
+    table, under = method.margin(desk.accounts, desk.market), _under_models(desk, method)
+    search = desk.search(method, quick=quick) if thresholds else None
+    return _Worked(
+        table,
+        under,
+        None
+        if search is None
+        else find_thresholds(desk.accounts, desk.alone, method, search=search),
+        _nearest(desk, method) if thresholds else None,
+    )
+
+
+def _cell(worked: _Worked, row: int) -> dict[str, Any]:
+    found = worked.thresholds
+    under = {model: float(initial[row]) for model, initial in worked.under.items()}
+    return {
+        **_margin(worked.table, row),
+        "initial_by_model": under,
+        "thresholds": None if found is None else _zeros(found, row),
+    }
+
+
+def _sorted(value: Mapping[str, Any]) -> Any:
+    """Plain values, keys in order: what is read back from a file looks the same."""
+    return json.loads(json.dumps(plain(value), sort_keys=True))
 
 
 def _under_models(desk: MarginDesk, method: MarginMethod) -> dict[str, FloatArray]:
@@ -131,43 +168,32 @@ def _zeros(found: Thresholds, row: int) -> dict[str, Any]:
     }
 
 
-def _nearest(desk: MarginDesk) -> list[dict[str, Any]]:
-    """The accounts nearest their threshold under every surface model, per published method.
+def _nearest(desk: MarginDesk, method: MarginMethod) -> dict[str, Any] | None:
+    """The accounts nearest their threshold under every surface model, by a published method.
 
     Our own method values thousands of scenarios per point of the search; it is left out here.
     """
-    out = []
-    for method in desk.built.methods:
-        search = desk.search_by_model(method)
-        if search is None:
-            continue
-        ranked = nearest(
-            desk.accounts,
-            desk.alone,
-            method,
-            models=desk.market.alternatives,
-            top=_NEAR,
-            search=search,
-        )
-        names = [str(desk.marks), *(str(model) for model in ranked.models[1:])]
-        out.append(
-            {
-                "method": method.id,
-                "by_model": {
-                    name: [
-                        {
-                            "account": str(ranked.ids[row]),
-                            "daily_vols": float(ranked.distance[m, row]),
-                            "spot_factor": float(ranked.factor[m, row]),
-                        }
-                        for row in ranked.near(m)
-                    ]
-                    for m, name in enumerate(names)
-                },
-                "disputed": [str(ranked.ids[row]) for row in ranked.disputed],
-            }
-        )
-    return out
+    search = desk.search_by_model(method)
+    if search is None:
+        return None
+    models = desk.market.alternatives
+    ranked = nearest(desk.accounts, desk.alone, method, models=models, top=_NEAR, search=search)
+    names = [str(desk.marks), *(str(model) for model in ranked.models[1:])]
+    return {
+        "method": method.id,
+        "by_model": {
+            name: [
+                {
+                    "account": str(ranked.ids[row]),
+                    "daily_vols": float(ranked.distance[m, row]),
+                    "spot_factor": float(ranked.factor[m, row]),
+                }
+                for row in ranked.near(m)
+            ]
+            for m, name in enumerate(names)
+        },
+        "disputed": [str(ranked.ids[row]) for row in ranked.disputed],
+    }
 
 
 def legs_to_json(
@@ -193,5 +219,5 @@ def legs_to_json(
                 for k in shown
             ],
         }
-    value: dict[str, Any] = plain(out)
+    value: dict[str, Any] = _sorted(out)
     return value

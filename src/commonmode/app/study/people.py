@@ -168,6 +168,16 @@ def population_to_json(population: Population) -> dict[str, Any]:
             }
             for model in population.models
         ],
+        "outsiders": [
+            {
+                "id": one.id,
+                "kind": one.kind.value,
+                "model": one.model,
+                "purpose": one.purpose,
+                "observed": one.observed,
+            }
+            for one in population.outsiders
+        ],
     }
     cleaned: dict[str, Any] = plain(value)
     return cleaned

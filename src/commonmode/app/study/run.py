@@ -18,6 +18,8 @@ from commonmode.adapters.feeds.recorded import find_recordings
 from commonmode.adapters.store.files import sha256_file
 from commonmode.app.study.answers import answer_questions
 from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
+from commonmode.app.study.margin import margin_answer
+from commonmode.app.study.margin_cards import margin_cards, margin_outsiders
 from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
 from commonmode.app.study.panels import BuiltPanel, build_panels, with_exposure
@@ -77,6 +79,7 @@ class _Gathered:
     cards: tuple[Card, ...]
     population: Mapping[str, Any] | None
     greeks: Mapping[str, Any] | None
+    margin: Mapping[str, Any] | None
     inputs: Mapping[str, str]
     failures: tuple[dict[str, str], ...]
     command: str
@@ -125,6 +128,7 @@ def run_study(
                 cards=gathered.cards,
                 population=gathered.population,
                 greeks=gathered.greeks,
+                margin=gathered.margin,
                 inputs=gathered.inputs,
                 data_line=gathered.data_line,
                 version=__version__,
@@ -151,8 +155,9 @@ def _read(study: StudyFile, file: Path, folder: Path) -> _Gathered:
         cards=evidence.cards,
         population=evidence.population,
         greeks=evidence.greeks,
+        margin=evidence.margin,
         inputs=evidence.inputs,
-        failures=(),
+        failures=evidence.failures,
         command=evidence.command,
     )
 
@@ -162,6 +167,8 @@ def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress)
     feed = open_feed(study, file.parent)
     population: dict[str, Any] | None = None
     greeks: dict[str, Any] | None = None
+    margin: dict[str, Any] | None = None
+    methods = () if study.margin is None else study.margin.methods
     exposure: dict[str, float] = {}
     failures: list[dict[str, str]] = []
     if study.population is not None:
@@ -170,25 +177,39 @@ def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress)
         except CommonmodeError as error:
             failures.append({"where": "population", **_error(error)})
         else:
-            population = population_to_json(people.population)
+            everybody = replace(people.population, outsiders=margin_outsiders(methods))
+            population = population_to_json(everybody)
             greeks = greeks_to_json(people)
             exposure = {e["model"]: e["exposure_usd"] for e in population["exposure"]}
+            if study.margin is not None:
+                try:
+                    margin = margin_answer(study, file.parent, models, feed, people)
+                except CommonmodeError as error:
+                    failures.append({"where": "margin", **_error(error)})
     built = build_panels(study, models, feed, executor=executor, progress=progress)
     panels = tuple(_exposed(panel, exposure) for panel in built)
-    inputs = {"study.toml": sha256_file(file)}
+    inputs = {"study.toml": sha256_file(file), **_parameter_files(study, file.parent)}
     for panel in panels:
         inputs |= panel.inputs
     return _Gathered(
         source=study.market.source,
         data_line=_data_line(study, panels),
         panels=panels,
-        cards=models.cards,
+        cards=(*models.cards, *margin_cards(methods)),
         population=population,
         greeks=greeks,
+        margin=margin,
         inputs=inputs,
         failures=tuple(failures),
         command=f"commonmode run {shlex.quote(str(file))}",
     )
+
+
+def _parameter_files(study: StudyFile, folder: Path) -> dict[str, str]:
+    """Hashes of the parameter files that lie beside the study."""
+    named = () if study.margin is None else study.margin.parameters.values()
+    files = (folder / name for name in named if name.endswith(".toml"))
+    return {path.name: sha256_file(path) for path in files if path.is_file()}
 
 
 def _exposed(built: BuiltPanel, exposure: Mapping[str, float]) -> BuiltPanel:
@@ -237,7 +258,7 @@ def _error(error: CommonmodeError) -> dict[str, str]:
 
 
 def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progress) -> StudyOutcome:
-    failures = list(gathered.failures)
+    failures = [*gathered.failures, *_margin_failures(gathered.margin)]
     analyses, panels = [], []
     progress.start(_STEP, len(gathered.panels))
     for built in gathered.panels:
@@ -288,11 +309,21 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
         "panels": panels,
         "population": gathered.population,
         "greeks": gathered.greeks,
+        "margin": gathered.margin,
         "cards": [*(card_to_json(card) for card in gathered.cards), *own],
         "failures": failures,
         "reproduce": gathered.command,
     }
     return StudyOutcome(results=plain(results), analyses=tuple(analyses))
+
+
+def _margin_failures(margin: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Methods that could not be used; an account that fails is a failed cell, like a forecast."""
+    found = () if margin is None else margin["failures"]
+    return [
+        {"where": f"margin {one['method']}", **{k: v for k, v in one.items() if k != "method"}}
+        for one in found
+    ]
 
 
 def _options(study: StudyFile, built: BuiltPanel) -> IndexOptions:

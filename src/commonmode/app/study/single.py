@@ -106,6 +106,7 @@ def converge_file(
             "panels": [report],
             "population": None,
             "greeks": None,
+            "margin": None,
             "cards": [card_to_json(card) for card in cards],
             "failures": index_failures(analysis),
             "reproduce": command,

@@ -1,0 +1,247 @@
+"""Interventions on models whose truth is planted: who really reads what, and is it on the card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from simulated_bars import make_history
+
+from commonmode.converge.intervention_words import disagreement_sentence, intervention_findings
+from commonmode.converge.interventions import CardFault, interventional_graph
+from commonmode.core.errors import ConfigurationError, DataError
+from commonmode.core.ids import ComponentId, ModelId
+from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.forecast import Ewma, Garch, HistoricalSimulation
+from commonmode.market.history import History
+from commonmode.panel.intervention_probes import RiskProbe
+from commonmode.panel.interventions import Intervention, run_interventions
+from commonmode.panel.perturbations import (
+    add_noise,
+    delay,
+    drop,
+    scale_past_moves,
+    shift,
+    swap_field,
+)
+from commonmode.register.cards import Card, ComponentUse, Layer, ModelFamily
+from commonmode.register.model import Requirements, RiskForecast
+
+DATA = Layer.DATA
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    scale: float
+
+    def forecast(self, history: History, origins, *, horizon: int, level: float) -> RiskForecast:
+        q = np.full(len(origins), -self.scale)
+        return RiskForecast(-q / 2, q, 1.2 * q)
+
+
+@dataclass(frozen=True, eq=False)
+class Planted:
+    """Quantile from the recent spread of the columns it reads, whatever its card says."""
+
+    id: ModelId
+    reads: tuple[str, ...]
+    declares: tuple[str, ...]
+    noise: np.random.Generator | None = field(default=None)
+    spread: float = 0.02
+    requires: Requirements = field(default=Requirements(("close",), 100))
+
+    @property
+    def card(self) -> Card:
+        uses = tuple(ComponentUse(ComponentId(f"feed of {name}"), DATA) for name in self.declares)
+        return Card(self.id, ModelFamily.RISK, components=uses)
+
+    def calibrate(self, history: History) -> Any:
+        scale = 0.01
+        for name in self.reads:
+            recent = history.column(name)[-50:]
+            if not np.isfinite(recent).all():
+                return Failure(FailureReason.MISSING_DATA, f"{name} is not there")
+            scale += float(np.std(np.diff(recent)) / (1 + np.abs(recent).mean()))
+        if self.noise is not None:
+            scale *= float(np.exp(self.spread * self.noise.standard_normal()))
+        return Success(Fitted(scale))
+
+
+def market(times: int = 12, n: int = 2600) -> list[History]:
+    bars = make_history(n, 5)
+    rng = np.random.default_rng(8)
+    funding = 1e-4 * (1 + 0.3 * np.cumsum(rng.standard_normal(n)) / np.sqrt(n))
+    whole = replace(bars, columns={**bars.columns, "funding": funding, "tweets": funding[::-1]})
+    ends = np.linspace(n // 2, n - 1, times).astype(int)
+    return [whole.rows(end - 600, end + 1) for end in ends]
+
+
+def feed(name: str, change: Any, what: str, size: float = 1.0) -> Intervention[History]:
+    return Intervention(
+        name=f"{name} {what}",
+        layer=DATA,
+        component=ComponentId(f"feed of {name}"),
+        size=size,
+        unit=what,
+        perturb=change,
+    )
+
+
+FEEDS = tuple(
+    feed(name, change, what)
+    for name in ("close", "funding", "tweets")
+    for change, what in (
+        (drop((name,)), "drop"),
+        (add_noise((name,), 1.0), "noise"),
+        (shift((name,), 50.0), "shift"),
+        (delay((name,), 3), "delay"),
+    )
+)
+MODELS = (
+    Planted(ModelId("honest"), ("close",), ("close",)),
+    Planted(ModelId("secret"), ("close", "funding"), ("close",)),
+    Planted(ModelId("boaster"), ("close",), ("close", "tweets")),
+    Planted(ModelId("twin"), ("close", "funding"), ("close", "funding")),
+)
+
+
+def test_planted_truth_is_found_and_cards_are_held_against_it() -> None:
+    responses = run_interventions(MODELS, market(), FEEDS, probe=RiskProbe())
+    graph = interventional_graph(responses, [model.card for model in MODELS])
+    assert graph.repeatable.all()
+    assert graph.floor.max() < 1e-8
+    reads = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 0]], dtype=bool)
+    np.testing.assert_array_equal(graph.use > 0, reads)
+    told = {(d.model, d.component, d.fault) for d in graph.disagreements}
+    assert told == {
+        ("secret", "feed of funding", CardFault.UNDECLARED),
+        ("boaster", "feed of tweets", CardFault.UNUSED),
+    }
+    assert graph.disagreements[0].model == "secret"
+    assert graph.disagreements[0].broke  # without the feed it gives no answer
+    assert "does not declare feed of funding" in disagreement_sentence(graph.disagreements[0])
+    assert "declares feed of tweets" in disagreement_sentence(graph.disagreements[1])
+    said = intervention_findings("risk", graph)
+    assert any("4 of 4 models move" in finding.sentence for finding in said)
+
+
+def test_responses_are_in_market_units_and_failed_cells_say_why() -> None:
+    quadruple = feed("close", scale_past_moves(4.0, youngest=0, oldest=1000), "moves x 4")
+    models = (Ewma(decay=0.97, window=500), HistoricalSimulation(window=500))
+    responses = run_interventions(models, market(8), (quadruple, FEEDS[0]), probe=RiskProbe())
+    # Four times the moves are four times the quantile, whatever the model.
+    np.testing.assert_allclose(responses.signed[:, :, 0], np.log(4.0), rtol=1e-6)
+    assert responses.broke[:, :, 1].all()
+    assert len(responses.failures) == 16
+    assert {f.intervention for f in responses.failures} == {"close drop"}
+
+
+def test_a_memory_probe_tells_windows_apart_without_a_card() -> None:
+    bands = tuple(
+        Intervention(
+            name=f"{low} to {high} bars ago",
+            layer=Layer.CALIBRATION,
+            component=ComponentId(f"memory of {low} to {high} bars"),
+            size=2.0,
+            unit="times the moves",
+            perturb=scale_past_moves(2.0, youngest=low, oldest=high),
+            on_cards=False,
+        )
+        for low, high in ((0, 24), (24, 240), (240, 480))
+    )
+    models = (
+        HistoricalSimulation(window=200),
+        HistoricalSimulation(window=500),
+        Ewma(decay=0.8, window=500),
+    )
+    graph = interventional_graph(
+        run_interventions(models, market(), bands, probe=RiskProbe()),
+        [model.card for model in models],
+    )
+    assert not graph.moves[0, 2]
+    assert graph.moves[1, 2]
+    assert graph.response[2, 0] > 10 * graph.response[2, 1]
+    assert graph.disagreements == ()
+    assert graph.similarity["calibration"].shape == (3, 3)
+
+
+def test_a_swap_moves_who_has_the_part_and_leaves_the_rest_alone() -> None:
+    swap = Intervention(
+        name="normal innovations become Student's",
+        layer=Layer.ASSUMPTION,
+        component=ComponentId("normal innovations"),
+        size=1.0,
+        unit="tail",
+        swap=swap_field("innovations", "normal", "student"),
+    )
+    shorter = Intervention(
+        name="500 h window becomes 10 h",
+        layer=Layer.CALIBRATION,
+        component=ComponentId("500 h window"),
+        size=490.0,
+        unit="bars",
+        swap=swap_field("window", 500, 10),
+    )
+    models = (Garch(window=500), HistoricalSimulation(window=500), HistoricalSimulation(window=400))
+    responses = run_interventions(models, market(8), (swap, shorter), probe=RiskProbe())
+    graph = interventional_graph(responses, [model.card for model in models])
+    np.testing.assert_array_equal(graph.moves[:, 0], [True, False, False])
+    # GARCH refuses ten bars: nothing is learned of it, and nothing is held against it.
+    assert np.isnan(graph.response[0, 1])
+    assert not graph.broke.any()
+    np.testing.assert_array_equal(graph.moves[:, 1], [False, True, False])
+    assert graph.disagreements == ()
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.05])
+def test_random_models_give_false_alarms_at_the_stated_rate(spread: float) -> None:
+    data, worlds, false = market(8), 60, 0
+    for seed in range(worlds):
+        rng = np.random.default_rng(seed)
+        models = tuple(
+            Planted(ModelId(f"m{i}"), ("close",), ("close",), noise=rng, spread=spread)
+            for i in range(3)
+        )
+        nothing = tuple(one for one in FEEDS if "close" not in one.name)
+        responses = run_interventions(models, data, nothing, probe=RiskProbe(), seed=seed)
+        graph = interventional_graph(responses, [m.card for m in models], flips=399, rng=seed)
+        assert not graph.repeatable.any()
+        false += bool(graph.moves.any())
+    assert false / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
+
+
+def test_a_random_model_that_reads_in_secret_is_found() -> None:
+    rng = np.random.default_rng(1)
+    models = (
+        Planted(ModelId("loud"), ("close", "funding"), ("close",), noise=rng, spread=0.01),
+        Planted(ModelId("quiet"), ("close",), ("close",), noise=rng, spread=0.01),
+    )
+    responses = run_interventions(models, market(), FEEDS, probe=RiskProbe())
+    graph = interventional_graph(responses, [model.card for model in models])
+    assert {d.model for d in graph.disagreements} == {"loud"}
+    assert not graph.repeatable.any()
+    assert graph.floor.min() > 1e-3
+
+
+def test_similarity_has_the_shape_that_attribution_takes() -> None:
+    graph = interventional_graph(run_interventions(MODELS, market(8), FEEDS, probe=RiskProbe()))
+    similarity = graph.similarity["data"]
+    assert set(graph.similarity) == {"data"}
+    np.testing.assert_allclose(similarity, similarity.T)
+    assert similarity[1, 3] > similarity[1, 0]
+
+
+def test_bad_input_names_the_remedy() -> None:
+    with pytest.raises(DataError, match="remedy:"):
+        run_interventions((), market(8), FEEDS, probe=RiskProbe())
+    with pytest.raises(ConfigurationError, match="remedy:"):
+        Intervention(name="x", layer=DATA, component=ComponentId("y"), size=1.0, unit="bp")
+    few = run_interventions(MODELS, market(3), FEEDS[:1], probe=RiskProbe())
+    with pytest.raises(DataError, match="too few"):
+        interventional_graph(few)
+    dead = Planted(ModelId("dead"), ("nothing",), ())
+    silent = run_interventions((dead,), market(8), FEEDS[:1], probe=RiskProbe())
+    with pytest.raises(DataError, match="never answered"):
+        interventional_graph(silent)

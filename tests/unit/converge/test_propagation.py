@@ -144,7 +144,7 @@ def test_twins_count_as_one() -> None:
 
 def test_noise_that_swamps_the_deviations_is_said_so() -> None:
     found = run(
-        following_panel(*following_views("alone", 2, noise=10.0, noise_memory=0.0, times=800))
+        following_panel(*following_views("alone", 2, noise=10.0, noise_memory=0.0, times=1500))
     )
     assert found.swamped
     assert np.isnan(found.splits[0].total)

@@ -47,7 +47,7 @@ class LaggedViews:
     @property
     def series(self) -> int:
         """N."""
-        return self.x.shape[2]
+        return int(self.x.shape[2])
 
     def thinned(self, every: int) -> LaggedViews:
         """Every so many rows, in as many blocks."""

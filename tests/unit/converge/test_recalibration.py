@@ -151,7 +151,7 @@ def breaches(seed: int, lean: float) -> ErrorPanel:
 def test_outcomes_tell_who_stays_too_close_to_the_consensus() -> None:
     def of_the_first(lean: float) -> list[tuple[float, float, float]]:
         out = []
-        for seed in range(8):
+        for seed in range(5):
             models = Herding(flips=499).fit(breaches(seed, lean)).result_.models
             (one,) = (m for m in models if m.model == "model-0")
             out.append((one.outcomes, one.p_herding, one.p_apart))
@@ -159,7 +159,7 @@ def test_outcomes_tell_who_stays_too_close_to_the_consensus() -> None:
 
     honest, herding, apart = (of_the_first(lean) for lean in (0.0, 0.8, -0.8))
     assert abs(np.mean([o for o, *_ in honest])) < 0.02
-    assert sum(min(h, a) <= 0.05 for _, h, a in honest) <= 2
+    assert sum(min(h, a) <= 0.05 for _, h, a in honest) <= 1
     assert all(h <= 0.05 for _, h, _ in herding)
     assert all(a <= 0.05 for *_, a in apart)
 

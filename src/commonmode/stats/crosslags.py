@@ -14,6 +14,7 @@ resample is a weighted sum of blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def lag_moments(
         shifted[use] -= shifted[use].mean(axis=0)
         views.append(shifted)
     same = x is y
-    for b, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for b, (low, high) in enumerate(pairwise(edges.tolist())):
         product = views[0][low:high].T @ views[1][low:high]
         out[b] = product if same else 0.5 * (product + product.T)
     return out, count

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulated_bars import make_history
 
 from commonmode.converge.intervention_words import disagreement_sentence, intervention_findings
 from commonmode.converge.interventions import CardFault, interventional_graph
@@ -28,6 +27,7 @@ from commonmode.panel.perturbations import (
 )
 from commonmode.register.cards import Card, ComponentUse, Layer, ModelFamily
 from commonmode.register.model import Requirements, RiskForecast
+from simulated_bars import make_history
 
 DATA = Layer.DATA
 

@@ -20,6 +20,7 @@ from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
+from commonmode.stats.multiplicity import holm
 from commonmode.stats.predictive import PredictiveAbility, giacomini_white
 from commonmode.stats.signflip import sign_flip_max_test
 
@@ -254,7 +255,8 @@ def advise(
             compared[trial.label] = _compare(
                 trial, now, block, numbers, state, stream(rng, "cadence", model, trial.label), flips
             )
-    better = _holm({label: c.p_better for label, c in compared.items()})
+    adjusted = holm(np.array([c.p_better for c in compared.values()]))
+    better = dict(zip(compared, adjusted.tolist(), strict=True))
     rows = []
     for trial in sorted(trials, key=lambda t: t.hours):
         c = compared.get(trial.label) or _itself(now)
@@ -346,12 +348,3 @@ def _compare(
         p_worse=p_worse,
         conditional=conditional,
     )
-
-
-def _holm(p: dict[str, float]) -> dict[str, float]:
-    """Adjusted p-values of Holm (1979)."""
-    out, top = {}, 0.0
-    for k, label in enumerate(sorted(p, key=lambda name: p[name])):
-        top = max(top, min(p[label] * (len(p) - k), 1.0))
-        out[label] = top
-    return out

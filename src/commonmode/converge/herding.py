@@ -26,6 +26,7 @@ from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.stats.crosslags import following_contributions, lag_moments
+from commonmode.stats.multiplicity import holm
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Herding", "HerdingResult", "ModelHerding"]
@@ -171,7 +172,7 @@ class Herding:
         views = whole.thinned(self.every)
         n = views.series
         pull, pulls = self._pull(views)
-        follows = _holm(np.array([self._follows(views, i) for i in range(n)]))
+        follows = holm(np.array([self._follows(views, i) for i in range(n)]))
         outcomes, beyond, mean_beyond = self._outcomes(panel, whole)
         models = [
             ModelHerding(
@@ -276,12 +277,3 @@ class Herding:
             rng=stream(self.rng, "herding", "mean"),
         )
         return difference, each, joint
-
-
-def _holm(p: FloatArray) -> FloatArray:
-    """Adjusted p-values of Holm (1979)."""
-    order = np.argsort(p)
-    scaled = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    out = np.empty_like(p)
-    out[order] = np.minimum(scaled, 1.0)
-    return out

@@ -16,7 +16,18 @@ import commonmode
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-COMMANDS = ("run", "converge", "greeks", "models", "verify", "laboratory", "demo")
+COMMANDS = (
+    "run",
+    "converge",
+    "calibrate",
+    "greeks",
+    "margin",
+    "margin-backtest",
+    "models",
+    "verify",
+    "laboratory",
+    "demo",
+)
 
 
 def shell(*words: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

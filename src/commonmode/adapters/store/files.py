@@ -18,6 +18,7 @@ __all__ = [
     "Mismatch",
     "atomic_path",
     "check_manifest",
+    "read_json",
     "sha256_file",
     "write_json",
     "write_manifest",
@@ -100,6 +101,24 @@ def write_json(path: Path, value: Any, *, compact: bool = False) -> None:
         ) from error
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}", remedy="give the path of a results file"
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} is not JSON: {error}", remedy="make the file again") from error
 
 
 def write_manifest(folder: Path, files: Iterable[Path], manifest: Path) -> dict[str, Any]:

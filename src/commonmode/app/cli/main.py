@@ -13,6 +13,7 @@ from commonmode.app.cli.demo import demo
 from commonmode.app.cli.greeks import greeks
 from commonmode.app.cli.laboratory import laboratory
 from commonmode.app.cli.margin import margin
+from commonmode.app.cli.margin_backtest import margin_backtest
 from commonmode.app.cli.models import models
 from commonmode.app.cli.run import run
 from commonmode.app.cli.verify import verify
@@ -29,7 +30,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, converge, calibrate, greeks, margin, models, verify, laboratory, demo):
+for command in (
+    run,
+    converge,
+    calibrate,
+    greeks,
+    margin,
+    margin_backtest,
+    models,
+    verify,
+    laboratory,
+    demo,
+):
     app.command()(command)
 
 

@@ -10,9 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from commonmode.app.report.figures import Figure, base, text
+from commonmode.app.report.html import environment, plotly_script
+from commonmode.app.report.tables import Table as Grid
 from commonmode.app.report.words import percent
 
-__all__ = ["coverage_figure", "frontier_figure", "october_rows", "render_backtest"]
+__all__ = [
+    "backtest_page",
+    "coverage_figure",
+    "frontier_figure",
+    "october_rows",
+    "render_backtest",
+]
 
 _OURS: Final = "var(--design)"
 _THEIRS: Final = "var(--market)"
@@ -172,19 +180,66 @@ def render_backtest(evidence: Mapping[str, Any], console: Console) -> None:
     for run in evidence["runs"]:
         modelled = ", MODELLED volatility" if run["family"] == "options" else ""
         title = f"{run['family']} portfolios{modelled}, horizon {run['horizon_hours']} h"
-        table = Table(title=Text(title), caption=Text(_STRICT_NOTE))
-        for name in ("configuration", "period", "coins", "breached", "p", "Kupiec rejects"):
-            table.add_column(name)
-        for name in ("against", "ratio", "95 %", "strict", "travel", "per dollar"):
-            table.add_column(name, justify="right")
+        coverage = Table(title=Text(f"{title}: coverage"))
+        for name in ("settings", "period", "coins", "breached", "p", "Kupiec rejects"):
+            coverage.add_column(name)
+        cost = Table(title=Text(f"{title}: cost"), caption=Text(_STRICT_NOTE))
+        for name in ("settings", "against"):
+            cost.add_column(name)
+        for name in ("ratio", "95 %", "strict", "travel"):
+            cost.add_column(name, justify="right", no_wrap=True)
         for result in run["results"]:
+            head = _head(result)
+            coverage.add_row(*head)
             for k, other in enumerate(result["comparisons"]):
-                table.add_row(*(_head(result) if k == 0 else [""] * 6), *_against(other))
-            table.add_section()
-        console.print(table)
+                cost.add_row(", ".join(head[:3]) if k == 0 else "", *_against(other)[:5])
+            cost.add_section()
+        console.print(coverage)
+        console.print(cost)
     _fits(evidence, console)
     if evidence["october_2025"] is not None:
         _october(evidence["october_2025"], console)
+
+
+def backtest_page(evidence: Mapping[str, Any], *, version: str) -> str:
+    """The frontier, the coverage and the comparisons as one page that asks nothing of the network.
+
+    Parameters
+    ----------
+    evidence : mapping
+        As for :func:`render_backtest`.
+    version : str
+        Of the program.
+    """
+    rows = [
+        (
+            f"{run['family']}, {run['horizon_hours']} h",
+            *_head(result)[:5],
+            *_against(other)[:4],
+        )
+        for run in evidence["runs"]
+        for result in run["results"]
+        for other in result["comparisons"]
+    ]
+    columns = ("Portfolios", "Settings", "Period", "Coins", "Breached", "p")
+    comparisons = Grid(
+        _STRICT_NOTE,
+        (*columns, "Against", "Ratio", "95 %", "Strict"),
+        tuple(rows),
+        numeric=(4, 5, 7, 8, 9),
+    )
+    return (
+        environment()
+        .get_template("margin_backtest.html.j2")
+        .render(
+            version=version,
+            frontier=frontier_figure(evidence),
+            coverage=coverage_figure(evidence),
+            comparisons=comparisons,
+            october=evidence["october_2025"] is not None,
+            plotly=plotly_script(),
+        )
+    )
 
 
 def _head(result: Mapping[str, Any]) -> list[str]:
@@ -205,9 +260,9 @@ def _against(other: Mapping[str, Any]) -> list[str]:
     ratio = other["ratio"]
     return [
         other["method"],
-        f"{ratio['value']:.3f}",
-        f"{ratio['low']:.3f} to {ratio['high']:.3f}",
-        f"{other['strict_ratio']:.3f}",
+        f"{ratio['value']:.2f}",
+        f"{ratio['low']:.2f}-{ratio['high']:.2f}",
+        f"{other['strict_ratio']:.2f}",
         f"{other['travel_usd']:.2f}",
         f"{other['travel_rate']:.2f}",
     ]

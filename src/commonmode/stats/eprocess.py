@@ -91,7 +91,10 @@ def failure_e_values(failed: BoolArray | FloatArray, level: float) -> FloatArray
 
 
 def shortfall_e_values(
-    loss: FloatArray, value_at_risk: FloatArray, expected_shortfall: FloatArray, level: float
+    loss: FloatArray,
+    value_at_risk: FloatArray | float,
+    expected_shortfall: FloatArray | float,
+    level: float,
 ) -> FloatArray:
     """``(x - z)+ / (p (r - z))``: at most one on average where ES is no worse than forecast.
 

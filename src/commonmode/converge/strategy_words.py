@@ -1,0 +1,81 @@
+"""Strategies against risk models, in plain words."""
+
+from __future__ import annotations
+
+from commonmode.converge.findings import Finding, Severity, usd
+from commonmode.converge.strategies import SellingCoupling, StrategyRiskResult
+
+__all__ = ["coupling_sentence", "strategy_findings"]
+
+
+def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> str:
+    """How much they go together, how sure, what it moves, and what to do."""
+    when = {0: "in the same bar"}.get(
+        one.lag,
+        f"{abs(one.lag)} bar(s) {'later' if one.lag > 0 else 'earlier'}",
+    )
+    extra = 100.0 * one.cut_given_move
+    selling = (
+        f"in the {one.selling_bars} bars in which {one.strategy} sells most, {one.risk_model} "
+        f"raises its quantile by {100.0 * one.cut:+.1f} % on average, {extra:+.1f} % more than "
+        "the market's move explains"
+    )
+    money = ""
+    if priced:
+        money = (
+            f"; a mean bar of those sells {usd(one.sold_usd)} by the strategy and "
+            f"{usd(one.cut_usd)} under the risk limit"
+        )
+    sure = f"adjusted p = {one.p_adjusted:.2g}"
+    if one.p_adjusted <= alpha:
+        return (
+            f"{one.risk_model} cuts when {one.strategy} sells: correlation {one.given_move:+.2f} "
+            f"given the market's move, {when} ({one.together:+.2f} in the same bar with it; "
+            f"{sure}); {selling}{money}. What to do: find what they share or watch beside the "
+            "price, and take it apart."
+        )
+    if one.p_together <= alpha:
+        return (
+            f"{one.risk_model} cuts when {one.strategy} sells, because the price moved: "
+            f"correlation {one.together:+.2f} in the same bar (adjusted p = {one.p_together:.2g}), "
+            f"{one.given_move:+.2f} at most given the move ({sure}); {selling}{money}. What to do: "
+            "count their sales together; look on the cards whether they read the move by the same "
+            "estimator."
+        )
+    return (
+        f"{one.risk_model} does not cut when {one.strategy} sells (correlation {one.together:+.2f} "
+        f"in the same bar, {one.given_move:+.2f} at most given the market's move; {sure}; "
+        f"{one.detectable:.2f} would have been found with 80 % probability); {selling}{money}."
+    )
+
+
+def strategy_findings(result: StrategyRiskResult) -> tuple[Finding, ...]:
+    """Couplings beyond the market's move, then those through it; the nearest where none is.
+
+    Parameters
+    ----------
+    result : StrategyRiskResult
+    """
+
+    def say(one: SellingCoupling, severity: Severity) -> Finding:
+        text = coupling_sentence(one, alpha=result.alpha, priced=result.priced)
+        return Finding("strategies", one.strategy, severity, text, _numbers(one))
+
+    said = [say(one, Severity.ALERT) for one in result.found]
+    said += [say(one, Severity.NOTE) for one in result.through_the_move]
+    return tuple(said) or (say(result.couplings[0], Severity.FINE),)
+
+
+def _numbers(one: SellingCoupling) -> dict[str, float]:
+    return {
+        "together": one.together,
+        "p_together": one.p_together,
+        "given_move": one.given_move,
+        "lag": float(one.lag),
+        "p_adjusted": one.p_adjusted,
+        "detectable": one.detectable,
+        "cut": one.cut,
+        "cut_given_move": one.cut_given_move,
+        "sold_usd": one.sold_usd,
+        "cut_usd": one.cut_usd,
+    }

@@ -39,7 +39,8 @@ D = TypeVar("D")
 D_contra = TypeVar("D_contra", contravariant=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+# No slots: calling the class with its parameter, Intervention[History](...), sets an attribute.
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Intervention(Generic[D]):
     """One component, changed in one way.
 

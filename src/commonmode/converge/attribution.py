@@ -42,7 +42,11 @@ from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
-from commonmode.stats.contrasts import fall_of_squares, group_contrasts, one_factor
+from commonmode.stats.contrasts import (
+    fall_of_squares,
+    group_contrasts,
+    one_factor,
+)
 from commonmode.stats.qap import mrqap
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
@@ -146,6 +150,7 @@ class Attribution:
             alpha=self.alpha,
             rng=stream(self.rng, "C4", view.name),
             crowd_sd=view.crowd_sd,
+            factor_free=True,
         )
         marked = account_for_overlap(
             contrasts,
@@ -155,6 +160,7 @@ class Attribution:
             alpha=self.alpha,
             rng=stream(self.rng, "C4", view.name, "overlap"),
             strict=view.strict,
+            factor_free=True,
         )
         return {one.group.members: one for one in marked}
 
@@ -173,22 +179,22 @@ class Attribution:
         pairs, members = views[0].contributions.sum(axis=0), membership(groups, models)
         for g, group in enumerate(groups):
             each = [tested[view.name][group.members] for view in views]
-            p = min(1.0, len(each) * min(one.p_adjusted for one in each))
-            best = min(each, key=lambda one: one.p_adjusted)
-            # What overlaps a cause is no cause of its own by whichever index.
-            free = all(not one.explained_by for one in each)
+            own = each[0]
             found.append(
                 Attributed(
                     group=group,
                     deviation=each[0],
                     cofailure=each[1] if len(each) > 1 else None,
-                    p_value=p,
+                    p_value=own.p_adjusted,
                     first_share=float(np.mean(ranks[:, g] == 1)),
                     rank_low=int(low[g]),
                     rank_high=int(high[g]),
                     loadings=tuple(one_factor(pairs, members[g])[members[g]].tolist()),
                     is_cause=bool(
-                        p <= self.alpha and best.estimate > 0 and best.identified and free
+                        own.p_adjusted <= self.alpha
+                        and own.estimate > 0
+                        and own.identified
+                        and not own.explained_by
                     ),
                 )
             )

@@ -14,6 +14,7 @@ from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
 from commonmode.stats.contrasts import (
+    factor_free_contrasts,
     fall_of_squares,
     group_contrasts,
     group_means,
@@ -125,6 +126,7 @@ def contrast_groups(
     alpha: float,
     rng: int | np.random.Generator,
     crowd_sd: FloatArray | None = None,
+    factor_free: bool = False,
 ) -> tuple[tuple[GroupContrast, ...], MaxTest | None]:
     """Contrast of every group, tested together, largest t first.
 
@@ -144,11 +146,15 @@ def contrast_groups(
         model, so contrasts free of these are zero when models are independent, however unequal the
         variances v (those of correlations are not). Estimates are in units of the mean product of
         the members' standard deviations, given here.
+    factor_free : bool
+        Contrasts beyond one unlisted factor that may move all models unequally
+        (:func:`commonmode.stats.contrasts.factor_free_contrasts`).
     """
     if not groups:
         return (), None
     members = membership(groups, models)
-    found = group_contrasts(contributions, members, strict=crowd_sd is not None, scale=crowd_sd)
+    contrast = factor_free_contrasts if factor_free else group_contrasts
+    found = contrast(contributions, members, strict=crowd_sd is not None, scale=crowd_sd)
     alike = _same_contrast(found.weights, groups, members)
     test = sign_flip_max_test(found.values, flips=flips, alpha=alpha, rng=rng)
     # Of groups with the same contrast the one whose own pairs are larger comes first.
@@ -179,14 +185,15 @@ def account_for_overlap(
     alpha: float,
     rng: int | np.random.Generator,
     strict: bool = False,
+    factor_free: bool = False,
 ) -> tuple[GroupContrast, ...]:
     """Mark significant groups that are significant only because they overlap another.
 
     Forward selection: of the significant groups the one whose indicator fits the pairs best
     (largest fall of the sum of squares) stands first; each further one has to be significant,
-    adjusted for those still waiting, with the indicators of those that stand in the regression.
-    Fit, not t, decides the order: where a shared part is strong, groups that overlap its users are
-    all as significant as the part itself.
+    adjusted for those still waiting, beside the indicators and the one factor each of those that
+    stand. Fit, not t, decides the order: where a shared part is strong, groups that overlap its
+    users are all as significant as the part itself.
 
     Parameters
     ----------
@@ -198,6 +205,8 @@ def account_for_overlap(
         Of the tests.
     strict : bool
         As in :func:`commonmode.stats.comovement.contrast_weights`.
+    factor_free : bool
+        As in :func:`contrast_groups`.
     """
     waiting = [c for c in contrasts if c.identified and c.p_adjusted <= alpha and c.estimate > 0]
     standing: list[Group] = []
@@ -207,10 +216,17 @@ def account_for_overlap(
         found = group_contrasts(
             contributions, mine, given, strict=strict, beside=loadings(contributions, given)
         )
+        # What an unlisted factor takes from the test it must not take from the comparison: the
+        # users of a strong part look like a factor of their own.
         fits = fall_of_squares(found)
         passes = np.ones(len(waiting), dtype=np.bool_)
         if standing:
-            passes = sign_flip_max_test(found.values, flips=flips, rng=rng).p_adjusted <= alpha
+            tested = (
+                factor_free_contrasts(contributions, mine, given, strict=strict)
+                if factor_free
+                else found
+            )
+            passes = sign_flip_max_test(tested.values, flips=flips, rng=rng).p_adjusted <= alpha
         usable = np.flatnonzero(passes & (fits > 0))
         if not len(usable):
             break
@@ -235,6 +251,8 @@ def loadings(contributions: FloatArray, standing: BoolArray | None) -> FloatArra
 
 
 def _widest_overlap(group: Group, standing: Sequence[Group]) -> str:
+    if not standing:
+        return ""
     members = set(group.members)
     return standing[int(np.argmax([len(members & set(one.members)) for one in standing]))].name
 

@@ -16,7 +16,15 @@ from scipy.sparse import csr_array
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.stats.comovement import contrast_weights, pair_index
 
-__all__ = ["Contrasts", "fall_of_squares", "group_contrasts", "group_means", "one_factor"]
+__all__ = [
+    "Contrasts",
+    "factor_free_contrasts",
+    "fall_of_squares",
+    "group_contrasts",
+    "group_means",
+    "one_factor",
+    "outside_factors",
+]
 
 # Weights of groups of up to so many models are held whole, if they are no more than this (160 MB).
 _DENSE_MODELS = 60
@@ -104,7 +112,8 @@ def group_contrasts(
     )
     values = np.where(usable, rest / np.where(usable, norm, 1.0), 0.0)
     size = size / np.where(usable, norm, 1.0)
-    mean_in_place = ~usable & (not strict and given is None and beside is None)
+    # A factor beside the group is no reason to give up its mean; what stands already is.
+    mean_in_place = ~usable & (not strict and given is None)
     values[:, mean_in_place] = (total / own)[:, mean_in_place]
     values[np.abs(values) <= _ROUNDING * size] = 0.0
     if scale is not None:
@@ -141,6 +150,107 @@ def one_factor(pairs: FloatArray, members: BoolArray, *, rounds: int = 50) -> Fl
     full = np.zeros(n)
     full[who] = loading
     return full
+
+
+def outside_factors(
+    pairs: FloatArray, left_out: BoolArray, factors: int, *, rounds: int = 60
+) -> FloatArray:
+    """Loadings of common factors fitted to the other pairs alone, shape (factors, N).
+
+    Something that no card lists may move all models, some more than others; pairs of models that
+    rest on it heavily are then alike without sharing a part. Fitted without the pairs in question
+    it cannot take away what these share beyond it. Principal factors: the diagonal and the pairs
+    left out are replaced by what the factors say of them until that changes no more (Harman 1976,
+    Modern Factor Analysis, ch. 8).
+
+    Parameters
+    ----------
+    pairs : float64, shape (P,)
+    left_out : bool, shape (P,)
+    factors : int
+    rounds : int
+    """
+    n = round((1.0 + np.sqrt(1.0 + 8.0 * len(pairs))) / 2.0)
+    rows, columns = pair_index(n)
+    matrix, unknown = np.zeros((n, n)), np.eye(n, dtype=np.bool_)
+    matrix[rows, columns] = matrix[columns, rows] = np.where(left_out, 0.0, pairs)
+    unknown[rows, columns] = unknown[columns, rows] = left_out
+    filled, loading = matrix.copy(), np.zeros((n, factors))
+    for _ in range(rounds):
+        value, vector = np.linalg.eigh(filled)
+        loading = vector[:, -factors:] * np.sqrt(np.maximum(value[-factors:], 0.0))
+        filled = np.where(unknown, loading @ loading.T, matrix)
+    return np.ascontiguousarray(loading.T)
+
+
+def _outside_columns(pairs: FloatArray, left_out: BoolArray, models: int) -> FloatArray:
+    """Pair vectors that take common factors away from a regression, shape (P, R).
+
+    Each factor's product, and, where there are pairs enough (three to a column), the directions in
+    which an error of its loadings would move that product: what was estimated then costs no size.
+    """
+    rows, columns = pair_index(models)
+    least = len(pairs) / 3.0
+    factors = 2 if 3 * models <= least else 1
+    loading = outside_factors(pairs, left_out, factors)
+    out = [own[rows] * own[columns] for own in loading]
+    if (1 + factors) * models <= least:
+        out += [
+            np.where(rows == k, own[columns], np.where(columns == k, own[rows], 0.0))
+            for own in loading
+            for k in range(models)
+        ]
+    return np.stack(out, axis=1)
+
+
+def factor_free_contrasts(
+    contributions: FloatArray,
+    groups: BoolArray,
+    given: BoolArray | None = None,
+    *,
+    strict: bool = False,
+    scale: FloatArray | None = None,
+) -> Contrasts:
+    """Contrast of every group beyond unlisted factors that may move all models unequally.
+
+    As :func:`group_contrasts`, with :func:`outside_factors` in the regression: fitted, for each
+    group, without its own pairs and without those of the groups that stand, each of which brings
+    its own factor (:func:`one_factor`).
+
+    Parameters
+    ----------
+    contributions : float64, shape (B, P)
+    groups, given, strict, scale
+        As for :func:`group_contrasts`.
+    """
+    total = contributions.sum(axis=0)
+    rows, columns = pair_index(groups.shape[1])
+    standing = np.zeros(len(total), dtype=np.bool_)
+    own: list[FloatArray] = []
+    for members in given if given is not None else ():
+        standing |= members[rows] & members[columns]
+        loading = one_factor(total, members)
+        own.append(loading[rows] * loading[columns])
+    parts = []
+    for members in groups:
+        inside = members[rows] & members[columns]
+        factors = _outside_columns(total, inside | standing, groups.shape[1])
+        parts.append(
+            group_contrasts(
+                contributions,
+                members[None],
+                given,
+                strict=strict,
+                scale=scale,
+                beside=np.column_stack([*own, factors]),
+            )
+        )
+    return Contrasts(
+        values=np.concatenate([part.values for part in parts], axis=1),
+        told_apart=np.concatenate([part.told_apart for part in parts]),
+        norm=np.concatenate([part.norm for part in parts]),
+        weights=None,
+    )
 
 
 def group_means(pairs: FloatArray, groups: BoolArray) -> FloatArray:

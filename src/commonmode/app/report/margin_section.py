@@ -44,8 +44,16 @@ def margin_section(value: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def margin_line(value: Mapping[str, Any]) -> str:
-    """Totals by method, what surface models change in them, who is to be liquidated."""
+def margin_line(value: Mapping[str, Any], *, brief: bool = False) -> str:
+    """Totals by method, what surface models change in them, who is to be liquidated.
+
+    Parameters
+    ----------
+    value : mapping
+        ``margin`` of the results.
+    brief : bool
+        The totals alone, for a line of the terminal.
+    """
     totals, failing, apart = [], [], 0.0
     everybody = len(value["accounts"])
     for one in value["methods"]:
@@ -53,14 +61,16 @@ def margin_line(value: Mapping[str, Any]) -> str:
         cells = [account["methods"][method] for account in value["accounts"]]
         able = [cell for cell in cells if cell["failure"] is None]
         total = sum(cell["initial"] for cell in able)
-        missing = f" ({len(able)} of {everybody})" if len(able) < everybody else ""
+        missing = f" ({len(able)})" if len(able) < everybody else ""
         totals.append(f"{method} {money(total)}{missing}")
         below = sum(not cell["healthy"] for cell in able)
         failing += [f"{below} under {method}"] if below else []
         apart = max([apart, *(_apart(cell) for cell in able)])
     if not totals:
         return "No margin method could be used."
-    said = f"Initial margin of {everybody} accounts: {', '.join(totals)}."
+    said = f"Margin of {everybody} accounts: {', '.join(totals)}."
+    if brief:
+        return said
     if apart:
         said += f" Surface models move an account's by up to {number(100 * apart, 0)} %."
     return said + (f" Below maintenance: {', '.join(failing)}." if failing else "")

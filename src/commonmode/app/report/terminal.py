@@ -75,7 +75,7 @@ def render_terminal(
     if hidden:
         tail.append(Text(f"{hidden} more panels are in the report"))
     if results["margin"] is not None:
-        tail.append(Text(_tight(margin_line(results["margin"]))))
+        tail.append(Text(_tight(margin_line(results["margin"], brief=True))))
     tail += _caveats(results)
     if report is not None:
         tail.append(Text.assemble("Full report: ", (clean(report), "bold")))

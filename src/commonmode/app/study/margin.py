@@ -229,7 +229,7 @@ def _traded(account: Account, trades: Sequence[Position]) -> Account:
 def _paid(desk: MarginDesk, trades: Sequence[Position]) -> MarginDesk:
     """The desk with the trades of its second account paid for at today's marks."""
     accounts, market = desk.accounts, desk.market
-    marks = mark_values(market)
+    marks = mark_values(market, engine="numpy")
     rows = {str(name): row for row, name in enumerate(market.instruments.instrument)}
     known = [(one, rows.get(str(one.instrument), -1)) for one in trades]
     # What has no mark fails the account, with its reason.

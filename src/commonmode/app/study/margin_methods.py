@@ -28,7 +28,6 @@ from commonmode.market.feed import Feed
 from commonmode.market.history import History
 from commonmode.market.snapshot import Snapshot
 from commonmode.pricing.kernels import Engine
-from commonmode.pricing.kernels.dispatch import BREAK_EVEN
 
 __all__ = ["METHODS", "BuiltMethods", "build_methods"]
 
@@ -36,10 +35,6 @@ METHODS: Final = ("pm2", "standard", "deribit", "dynamic")
 
 # Positions from which loading compiled code pays for PM2.
 _MANY: Final = 500_000
-# Options that an everlasting one is worth.
-_SERIES: Final = 50
-# Calls of a search for thresholds, or of all surface models.
-_CALLS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,9 +108,7 @@ def build_methods(
             try:
                 method, source = _dynamic(market, snapshot, feed, settings)
             except CommonmodeError as error:
-                failures[name] = Failure(
-                    FailureReason.MISSING_DATA, str(error), getattr(error, "remedy", "")
-                )
+                failures[name] = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
                 continue
         else:
             texts = _texts(name, settings.parameters.get(name, ""), folder)
@@ -198,12 +191,8 @@ def _dynamic(
     hedge = hedge_markets(
         histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
     )
-    # As above, the engine is named. Thresholds value every option in every scenario many times.
-    table = market.instruments
-    rows = int(table.is_option.sum() + _SERIES * table.is_curved_perpetual.sum())
-    values = _CALLS * rows * sum(len(one) for one in sets.all)
-    engine: Engine = "numba" if values >= BREAK_EVEN["price"] else "numpy"
-    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge), engine=engine)
+    # One engine, always: which one must not depend on what somebody else holds.
+    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge), engine="numba")
     first, last = sets.normal.labels[0], sets.normal.labels[-1]
     source = (
         f"{len(sets.normal)} filtered moves of {sets.normal.horizon_minutes:g} minutes from "

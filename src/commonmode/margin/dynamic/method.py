@@ -199,7 +199,7 @@ class Dynamic:
 
     def _work(self, accounts: Accounts, market: MarginMarket) -> _Worked:
         p = self.parameters
-        marks, greeks = mark_values(market), sensitivities(market)
+        marks, greeks = mark_values(market, engine=self.engine), sensitivities(market)
         sets = self.scenarios.all
         held = np.unique(accounts.instrument).astype(np.int64)
 

@@ -80,14 +80,16 @@ def _columns(market: MarginMarket, scenarios: JointScenarios) -> IntArray:
     return np.array([known.get(name, -1) for name in names], dtype=np.int64)
 
 
-def mark_values(market: MarginMarket, vol: FloatArray | None = None) -> FloatArray:
+def mark_values(
+    market: MarginMarket, vol: FloatArray | None = None, *, engine: Engine = "auto"
+) -> FloatArray:
     """USD value of one contract today, shape (I,); futures and perpetuals are worth 0.
 
     NaN where a volatility is needed and missing.
     """
     today = ScenarioGrid(np.ones(1))
     used = market.vol if vol is None else vol
-    return np.asarray(held_values(market.instruments, used, today)[:, 0])
+    return np.asarray(held_values(market.instruments, used, today, engine=engine)[:, 0])
 
 
 def instrument_profit(
@@ -125,7 +127,7 @@ def instrument_profit(
         NaN rows for instruments that are not needed, or have no volatility or no factor.
     """
     used = market.vol if vol is None else vol
-    carried = mark_values(market, used) if marks is None else marks
+    carried = mark_values(market, used, engine=engine) if marks is None else marks
     columns = _columns(market, scenarios)
     factor = columns[market.underlying] if len(market.underlying) else np.zeros(0, dtype=np.int64)
     profit = np.full((len(factor), len(scenarios)), np.nan)

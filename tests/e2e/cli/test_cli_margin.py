@@ -1,0 +1,484 @@
+"""``commonmode margin`` on the laboratory: methods side by side, what-if, gate, bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from commonmode.adapters.feeds.laboratory import LaboratoryFeed
+
+METHODS = ("pm2", "standard", "deribit", "dynamic")
+HEAD = """
+[study]
+name = "margin"
+title = "Margin <img src=x onerror=alert(1)>"
+seed = 3
+"""
+MODELS = """
+[[models]]
+id = "svi"
+type = "svi"
+[[models]]
+id = "flat"
+type = "flat-black"
+[[models]]
+id = "hs"
+type = "historical-simulation"
+options = { window = 200 }
+[[panels]]
+name = "world"
+family = "world"
+world = { times = 300 }
+[population]
+snapshot = 2024-02-10T00:00:00Z
+desk = 2
+[margin]
+parameters = { pm2 = "2025-12-08-exchanged" }
+"""
+LABORATORY = """
+[market]
+source = "laboratory"
+underlyings = ["BTC", "ETH"]
+start = 2023-11-01T00:00:00Z
+hours = 2500
+"""
+CALL, PUT = "BTC-2024-03-29-36000-C", "BTC-2024-03-29-34000-P"
+LATER = "BTC-2024-06-28-38000-C"
+GOOD = f"""
+[[accounts]]
+id = "strangle"
+cash = 30000.0
+positions = {{ "{CALL}" = -2.0, "{PUT}" = -2.0, "BTC-PERPETUAL" = 5000 }}
+
+[[accounts]]
+id = "covered"
+cash = 1000.0
+collateral = {{ BTC = 2.0 }}
+positions = {{ "{CALL}" = -1.5 }}
+
+[[assets]]
+name = "USDX"
+price = 1.0
+"""
+
+
+@pytest.fixture
+def study(write: Callable[[str], Path]) -> Path:
+    return write(HEAD + LABORATORY + MODELS)
+
+
+def asked(cli: Any, study: Path, accounts: str, *words: object) -> tuple[int, dict[str, Any]]:
+    path = study.parent / "accounts.toml"
+    path.write_text(accounts, encoding="utf-8")
+    ran = cli("margin", study, "--accounts", path, "--json", *words)
+    assert ran.err == ""
+    return ran.code, ran.json
+
+
+def by_name(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {account["account"]: account["methods"] for account in value["accounts"]}
+
+
+def test_methods_stand_side_by_side(cli, study: Path) -> None:
+    code, value = asked(cli, study, GOOD)
+    assert code == 0
+    accounts = by_name(value)
+    assert list(accounts) == ["strangle", "covered"]
+    for cells in accounts.values():
+        assert set(cells) == set(METHODS)
+        for method, cell in cells.items():
+            assert cell["failure"] is None
+            assert cell["initial"] >= cell["maintenance"] > 0
+            for parts, total in (
+                ("components", "initial"),
+                ("maintenance_components", "maintenance"),
+            ):
+                np.testing.assert_allclose(sum(cell[parts].values()), cell[total], rtol=1e-9)
+            balance = cell["equity"] - cell["maintenance"]
+            np.testing.assert_allclose(cell["maintenance_balance"], balance, rtol=1e-12)
+            assert cell["healthy"] == (balance >= 0)
+            assert set(cell["initial_by_model"]) == {"svi", "flat"}
+            assert cell["thresholds"] is not None
+            if method != "dynamic":  # whose initial margin has the models' disagreement in it
+                assert cell["initial_by_model"]["svi"] == cell["initial"]
+    # Short both sides: it falls when spot moves far enough either way.
+    factors = accounts["strangle"]["pm2"]["thresholds"]["spot_factors"]
+    assert min(factors) < 1 < max(factors)
+    assert all(gate["accepted"] and gate["used"] for gate in value["gates"].values())
+
+
+def test_a_threshold_is_where_the_balance_is_zero(cli, study: Path) -> None:
+    """A perpetual alone: the balance is a line."""
+    text = '[[accounts]]\nid = "long"\ncash = 2000.0\npositions = { "BTC-PERPETUAL" = 1000 }\n'
+    _, value = asked(cli, study, text, "--method", "deribit")
+    cell = by_name(value)["long"]["deribit"]
+    (factor,) = cell["thresholds"]["spot_factors"]
+    # 10 000 USD, coin-settled: its profit in USD and its requirement are both linear in spot.
+    loss = 10_000 * (1 - factor)
+    np.testing.assert_allclose(2000 - loss, cell["maintenance"], rtol=1e-3)
+
+
+def test_accounts_of_a_table(cli, study: Path) -> None:
+    _, value = asked(cli, study, GOOD, "--no-thresholds")
+    rows = [
+        ("strangle", "cash", "30000"),
+        ("strangle", CALL, "-2"),
+        ("strangle", PUT, "-2"),
+        ("strangle", "BTC-PERPETUAL", "5000"),
+        ("covered", "cash", "1000"),
+        ("covered", "collateral:BTC", "2"),
+        ("covered", CALL, "-1"),
+        ("covered", CALL, "-0.5"),
+        ("typo", CALL, "many"),
+    ]
+    table = study.parent / "accounts.csv"
+    table.write_text("account,instrument,quantity\n" + "\n".join(map(",".join, rows)))
+    ran = cli("margin", study, "--accounts", table, "--json", "--no-thresholds")
+    assert ran.code == 1  # nobody could margin "typo"
+    accounts = by_name(ran.json)
+    assert {name: accounts[name] for name in ("strangle", "covered")} == by_name(value)
+    why = accounts["typo"]["pm2"]["failure"]
+    assert why["reason"] == "invalid_input"
+    assert CALL in why["message"]
+    table.with_suffix(".parquet").write_bytes(b"not a table")
+    broken = cli("margin", study, "--accounts", table.with_suffix(".parquet"))
+    assert broken.code == 2
+    assert "remedy:" in broken.err
+
+
+def test_what_if(cli, study: Path) -> None:
+    words = ("--account", "strangle", "--trade", f"{LATER}=2", "--no-thresholds")
+    code, value = asked(cli, study, GOOD, *words)
+    assert code == 0
+    after = value["what_if"]["after"]
+    assert value["what_if"]["trades"] == {LATER: 2.0}
+    assert after["account"] == "strangle"
+    traded = GOOD.replace('"BTC-PERPETUAL" = 5000', f'"BTC-PERPETUAL" = 5000, "{LATER}" = 2')
+    _, direct = asked(cli, study, traded, "--account", "strangle", "--no-thresholds")
+    for method, cell in by_name(direct)["strangle"].items():
+        # The requirement is that of the book after the trades; the option has been paid for.
+        assert after["methods"][method]["initial"] == cell["initial"]
+        before = value["accounts"][0]["methods"][method]
+        np.testing.assert_allclose(after["methods"][method]["equity"], before["equity"], rtol=2e-2)
+    for method, legs in value["legs"].items():
+        total = sum(leg["initial"] for leg in legs["legs"])
+        want = value["accounts"][0]["methods"][method]["initial"]
+        np.testing.assert_allclose(total, want, rtol=1e-6, err_msg=method)
+    two = cli(
+        "margin", study, "--accounts", study.parent / "accounts.toml", "--trade", f"{LATER}=2"
+    )
+    assert two.code == 2
+    assert "--account" in two.err
+
+
+def test_screen(cli, study: Path) -> None:
+    (study.parent / "a.toml").write_text(GOOD)
+    words = ("--accounts", study.parent / "a.toml", "--account", "strangle")
+    ran = cli("margin", study, *words, "--trade", f"{LATER}=2")
+    assert ran.code == 0
+    for word in ("strangle", "scenario loss", "close out", f"After +2 {LATER}", "worst in:"):
+        assert word in ran.out
+    everybody = cli("margin", study, "--no-thresholds", "--method", "standard")
+    assert everybody.code == 0
+    assert "desk-1" in everybody.out
+
+
+# ---- the parameter gate --------------------------------------------------------------------------
+
+
+def test_a_refused_set_needs_a_word(cli, study: Path) -> None:
+    words = ("--parameters", "pm2=2025-12-08", "--no-thresholds")
+    code, value = asked(cli, study, GOOD, *words)
+    assert code == 1
+    (failure,) = value["failures"]
+    assert failure["method"] == "pm2"
+    assert "long base 1.02 and short base 0.98" in failure["message"]
+    assert "Witness: " in failure["message"]
+    assert "--ungated" in failure["remedy"]
+    assert not value["gates"]["pm2"]["accepted"]
+    assert value["gates"]["pm2"]["refusals"][1]["witness"]
+    # The other methods are as they are without it.
+    _, plain = asked(cli, study, GOOD, "--no-thresholds")
+    for name, cells in by_name(plain).items():
+        others = {method: cell for method, cell in cells.items() if method != "pm2"}
+        assert by_name(value)[name] == others
+    screen = cli("margin", study, *words, "--ungated", "--method", "pm2")
+    assert screen.code == 0
+    assert "WARNING: pm2 uses parameters that the parameter gate refuses" in screen.out
+
+
+def test_own_parameters(cli, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from commonmode.margin.parameter_files import shipped_file
+
+    text, _ = shipped_file("pm2", "2025-12-08-exchanged")
+    own = study.parent / "elsewhere"
+    own.mkdir()
+    (own / "mine.toml").write_text(text.replace("up = 0.5\n", "up = 0.6\n"))
+    monkeypatch.chdir(own)
+    words = ("--no-thresholds", "--method", "pm2")
+    _, mine = asked(cli, study, GOOD, *words, "--parameters", "pm2=mine.toml")
+    _, theirs = asked(cli, study, GOOD, *words)
+    strangle = by_name(mine)["strangle"]["pm2"]["initial"]
+    assert strangle > by_name(theirs)["strangle"]["pm2"]["initial"]
+    (own / "mine.toml").write_text(text.replace("up = 0.5\n", "up = -0.5\n"))
+    wrong = cli("margin", study, "--parameters", "pm2=mine.toml")
+    assert wrong.code == 2
+    assert "vol_shock.up" in wrong.err
+
+
+MISTAKES = {
+    "method": (("--method", "pm3"), "pm3"),
+    "marks": (("--marks", "hs"), "surface models"),
+    "account": (("--account", "nobody"), "accounts: desk-1"),
+    "parameters": (("--parameters", "pm2:mine"), "METHOD=VERSION"),
+    "version": (("--parameters", "pm2=1999"), "2026-09-24"),
+    "trade": (("--account", "desk-1", "--trade", "BTC-PERPETUAL"), "INSTRUMENT=CONTRACTS"),
+    "file": (("--accounts", "no/such.toml"), "no file of accounts"),
+    "time": (("--at", "2030-01-01"), "remedy:"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_said(mistake: str, cli, study: Path) -> None:
+    words, said = MISTAKES[mistake]
+    ran = cli("margin", study, *words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+# ---- bad accounts harm nobody else ---------------------------------------------------------------
+
+BAD = {
+    "unknown instrument": ('positions = { "BTC-NO-SUCH" = 1 }', "invalid_input", "BTC-NO-SUCH"),
+    "unlisted strike": (
+        'positions = { "BTC-2024-03-29-36001-C" = 1 }',
+        "invalid_input",
+        "36001",
+    ),
+    "expired option": (
+        'positions = { "BTC-2024-01-05-36000-C" = 1 }',
+        "invalid_input",
+        "2024-01-05",
+    ),
+    "position that is no number": (f'positions = {{ "{LATER}" = nan }}', "invalid_input", "nan"),
+    "infinite cash": ("cash = inf", "invalid_input", "inf"),
+    "collateral without a price": ("collateral = { NOCOIN = 1.0 }", "missing_data", "NOCOIN"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_account_harms_nobody_else(kind: str, cli, study: Path) -> None:
+    """The others' numbers to the last bit, and the reason with what to do about it."""
+    line, reason, word = BAD[kind]
+    _, plain = asked(cli, study, GOOD)
+    code, value = asked(cli, study, f'[[accounts]]\nid = "bad"\n{line}\n{GOOD}')
+    assert code == 1
+    accounts = by_name(value)
+    for cell in accounts.pop("bad").values():
+        assert cell["initial"] is cell["equity"] is cell["healthy"] is None
+        assert cell["failure"]["reason"] == reason
+        assert word in cell["failure"]["message"]
+        assert cell["failure"]["remedy"]
+    assert accounts == by_name(plain)
+    assert value["failures"] == []
+
+
+def test_instruments_of_one_method_only(cli, study: Path) -> None:
+    _, plain = asked(cli, study, GOOD)
+    novel = 'positions = { "BTC-POWER-2" = -1, "BTC-EVERLASTING-36000-P" = -1 }\ncash = 90000.0'
+    code, value = asked(cli, study, f'[[accounts]]\nid = "novel"\n{novel}\n{GOOD}')
+    assert code == 0  # dynamic margins them
+    accounts = by_name(value)
+    cells = accounts.pop("novel")
+    assert cells["dynamic"]["failure"] is None
+    assert cells["dynamic"]["initial"] > 0
+    for method in ("pm2", "standard", "deribit"):
+        assert cells[method]["failure"]["reason"] == "unsupported"
+        assert "BTC-POWER-2" in cells[method]["failure"]["message"]
+    assert accounts == by_name(plain)
+
+
+def test_a_stablecoin_at_65_cents(cli, study: Path) -> None:
+    words = ("--no-thresholds",)
+    _, plain = asked(cli, study, GOOD, *words)
+    # Posted by one account: its own matter.
+    posted = '[[accounts]]\nid = "poster"\ncash = 9000.0\ncollateral = { USDX = 20000.0 }\n'
+    posted += f'positions = {{ "{CALL}" = -1 }}\n'
+    _, value = asked(cli, study, posted + GOOD.replace("price = 1.0", "price = 0.65"), *words)
+    accounts = by_name(value)
+    poster = accounts.pop("poster")
+    assert accounts == by_name(plain)
+    for method in ("pm2", "standard", "dynamic"):  # nothing known of the coin: not accepted
+        assert "USDX" in poster[method]["failure"]["message"]
+    # The coin that cash is counted in: everybody's, and everybody is told.
+    _, value = asked(cli, study, "stable_price = 0.65\n" + GOOD, *words)
+    assert value["stable_price"] == 0.65
+    for name, cells in by_name(value).items():
+        assert any("0.65" in notice for notice in cells["pm2"]["notices"])
+        assert any("0.65" in notice for notice in cells["dynamic"]["notices"])
+        assert cells["pm2"]["initial"] > by_name(plain)[name]["pm2"]["initial"]
+
+
+# ---- markets that are broken ---------------------------------------------------------------------
+
+FILES = """
+[market]
+source = "files"
+underlyings = ["BTC", "ETH"]
+"""
+CHAIN = """
+[[market.chains]]
+underlying = "{coin}"
+path = "{coin}.csv"
+venue = "mine"
+settlement = "coin"
+volatility = "decimal"
+columns = {{ {columns} }}
+"""
+COLUMNS = ("time", "quote_time", "name", "expiry", "strike", "type", "forward", "index")
+PRICES = ("bid", "ask", "mark", "bid_iv", "ask_iv", "mark_iv")
+
+
+def table_of(coin: str) -> pl.DataFrame:
+    start = datetime(2023, 11, 1, tzinfo=UTC)
+    feed = LaboratoryFeed.simulate(start, 2500, seed=3, steps_per_hour=12)
+    times = feed.snapshot_times("2024-02-10T00:00Z", "2024-02-10T00:00Z")
+    chain = next(iter(feed.snapshots(times, (coin,)))).chain(coin)
+    values = {
+        "time": np.full(len(chain), chain.time_ms),
+        "quote_time": chain.quote_ms,
+        "name": chain.names,
+        "expiry": chain.expiry_ms,
+        "strike": chain.strike,
+        "type": np.where(chain.sign > 0, "C", "P"),
+        "forward": chain.forward,
+        "index": chain.index,
+        "bid": chain.bid.values,
+        "ask": chain.ask.values,
+        "mark": chain.mark.values,
+        "bid_iv": chain.bid_iv,
+        "ask_iv": chain.ask_iv,
+        "mark_iv": chain.mark_iv,
+    }
+    return pl.DataFrame(values).with_columns(pl.selectors.float().fill_nan(None))
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pl.DataFrame]:
+    return {coin: table_of(coin) for coin in ("BTC", "ETH")}
+
+
+def files_study(folder: Path, tables: dict[str, pl.DataFrame]) -> Path:
+    columns = ", ".join(f'{name} = "{name}"' for name in (*COLUMNS, *PRICES))
+    for coin, table in tables.items():
+        table.write_csv(folder / f"{coin}.csv")
+    chains = "".join(CHAIN.format(coin=coin, columns=columns) for coin in tables)
+    (folder / "study.toml").write_text(HEAD + FILES + chains + MODELS)
+    return folder / "study.toml"
+
+
+FAULTS = {
+    # An hour old where ten minutes are allowed; without a forward; without an index.
+    "stale": ("stale_data", "s old, 600 s are allowed"),
+    "no forward": ("missing_data", "forward"),
+    "no index": ("missing_data", "ETH"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_feed_harms_who_depends_on_it(
+    fault: str, cli, tmp_path: Path, tables: dict[str, pl.DataFrame]
+) -> None:
+    reason, word = FAULTS[fault]
+    words = ("--method", "pm2", "--method", "standard", "--method", "deribit")
+    option = str(tables["ETH"].filter(pl.col("expiry") == pl.col("expiry").max())["name"][40])
+    holder = f'[[accounts]]\nid = "holder"\ncash = 9e3\npositions = {{ "{option}" = -1 }}\n'
+    study = files_study(tmp_path, tables)
+    _, plain = asked(cli, study, GOOD + holder, *words)
+    assert all(cell["failure"] is None for cell in by_name(plain)["holder"].values())
+    none = pl.lit(None, pl.Float64)
+    broken = {
+        "stale": {"quote_time": pl.col("quote_time") - 3_600_000},
+        "no forward": {"forward": none},
+        "no index": {"index": none},
+    }[fault]
+    files_study(tmp_path, {**tables, "ETH": tables["ETH"].with_columns(**broken)})
+    code, value = asked(cli, study, GOOD + holder, *words)
+    assert code == 1
+    accounts, before = by_name(value), by_name(plain)
+    for cell in accounts.pop("holder").values():
+        assert cell["failure"]["reason"] == reason
+        assert word in cell["failure"]["message"]
+        assert cell["failure"]["remedy"]
+    del before["holder"]
+    assert accounts == before
+
+
+NEGATIVE = '''
+"""A surface whose variance is negative below a strike."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from commonmode.core.result import Success
+from commonmode.pricing import FlatBlack
+
+
+@dataclass(frozen=True)
+class Fitted:
+    inner: object
+
+    def implied_vol(self, strike, years, forward, expiry_ms):
+        vol = self.inner.implied_vol(strike, years, forward, expiry_ms)
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(np.where(np.asarray(strike) < 35000.0, -0.01, vol * vol))
+
+
+@dataclass(frozen=True)
+class Negative(FlatBlack):
+    def calibrate(self, chain):
+        found = super().calibrate(chain)
+        return Success(Fitted(found.value)) if isinstance(found, Success) else found
+'''
+
+
+def test_a_surface_of_negative_variance(
+    cli, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account whose option has no volatility fails; who holds others does not."""
+    folder = tmp_path / "site"
+    info = folder / "negative_surface-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "negative_surface.py").write_text(NEGATIVE)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: negative-surface\nVersion: 0.1.0\n"
+    )
+    (info / "entry_points.txt").write_text(
+        "[commonmode.models]\nnegative = negative_surface:Negative\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    text = study.read_text().replace('type = "flat-black"', 'type = "negative"')
+    study.write_text(text)
+    code, value = asked(cli, study, GOOD, "--marks", "flat")
+    assert code == 1
+    accounts = by_name(value)
+    for cell in accounts["strangle"].values():
+        assert PUT in cell["failure"]["message"]
+    alone = GOOD[GOOD.index('[[accounts]]\nid = "covered"') :]
+    _, plain = asked(cli, study, alone, "--marks", "flat")
+    assert accounts["covered"] == by_name(plain)["covered"]
+    assert all(cell["failure"] is None for cell in accounts["covered"].values())
+    # As one model among others it has no opinion on that put, and harms no margin.
+    code, value = asked(cli, study, GOOD, "--marks", "svi", "--no-thresholds")
+    assert code == 0
+    for cell in by_name(value)["strangle"].values():
+        assert cell["initial_by_model"]["flat"] is None
+        assert cell["initial"] > 0

@@ -88,7 +88,7 @@ def frontier_figure(evidence: Mapping[str, Any]) -> Figure | None:
                 "tickvals": [0.8, 1, 1.5, 2, 3],
             },
             yaxis={
-                "title": {"text": "mean margin at the promised coverage, PM2 = 100 %"},
+                "title": {"text": "mean margin, PM2 = 100 %"},
                 "tickformat": ".0%",
                 "gridcolor": "var(--line)",
                 "fixedrange": True,

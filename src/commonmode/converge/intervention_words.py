@@ -62,20 +62,32 @@ def intervention_findings(name: str, graph: InterventionalGraph) -> tuple[Findin
             f"{_largest(graph.detectable)} {graph.unit}."
         )
         found.append(Finding("C1", name, Severity.FINE, text))
-    moved = graph.moves.sum(axis=0)
-    if len(moved) and moved.max() > 1:
-        total = np.nansum(np.where(graph.moves, graph.response, 0.0), axis=0)
-        k = int(np.lexsort((total, moved))[-1])
-        one = graph.interventions[k]
-        median = float(np.nanmedian(np.where(graph.moves[:, k], graph.response[:, k], np.nan)))
+    widest = _widest(graph)
+    if widest is not None:
+        one = graph.interventions[widest]
+        users = graph.moves[:, widest]
+        median = float(np.nanmedian(graph.response[users, widest]))
         text = (
-            f"{int(moved[k])} of {len(graph.models)} models move when {one.component} is changed "
-            f"({one.name}: median move {median:.2g} {graph.unit}). What to do: give some of them "
-            "a second source."
+            f"{int(users.sum())} of {len(graph.models)} models move when {one.component} is "
+            f"changed ({one.name}: median move {median:.2g} {graph.unit}). What to do: let some of "
+            "them use another."
         )
-        numbers = {"models": float(moved[k]), "median_response": median}
+        numbers = {"models": float(users.sum()), "median_response": median}
         found.append(Finding("C1", name, Severity.NOTE, text, numbers))
     return tuple(found)
+
+
+def _widest(graph: InterventionalGraph) -> int | None:
+    """The intervention on a component of the cards that moves most models, then most in all."""
+    total = np.nansum(np.where(graph.moves, graph.response, 0.0), axis=0)
+    count = graph.moves.sum(axis=0)
+    answered = (graph.moves & np.isfinite(graph.response)).sum(axis=0) > 0
+    usable = [
+        k
+        for k, one in enumerate(graph.interventions)
+        if one.on_cards and count[k] > 1 and answered[k]
+    ]
+    return max(usable, key=lambda k: (count[k], total[k]), default=None)
 
 
 def _largest(values: np.typing.NDArray[np.float64]) -> str:

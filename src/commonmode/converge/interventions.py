@@ -134,6 +134,7 @@ def interventional_graph(
     cards: Sequence[Card] = (),
     *,
     alpha: float = 0.05,
+    material: float = 1e-3,
     flips: int = 1999,
     rng: int = 0,
 ) -> InterventionalGraph:
@@ -146,6 +147,10 @@ def interventional_graph(
         Models without one are not compared.
     alpha : float
         Family-wise level over all models and interventions.
+    material : float
+        Smallest move that a card has to declare, in the responses' unit: by default a thousandth
+        of the quantile, of the largest position or of a vol point. A declared part that moves its
+        model at all is not held against the card.
     flips : int
     rng : int
 
@@ -211,7 +216,7 @@ def interventional_graph(
         use=use,
         similarity=_similarity(components, use),
         disagreements=_against_cards(
-            responses, cards, components, response, moves, broke, detectable
+            responses, cards, components, response, moves, broke, detectable, material
         ),
     )
 
@@ -272,6 +277,7 @@ def _against_cards(
     moves: BoolArray,
     broke: BoolArray,
     detectable: FloatArray,
+    material: float,
 ) -> tuple[CardDisagreement, ...]:
     declared = {
         card.model: {(use.layer, use.component) for use in card.components} for card in cards
@@ -291,9 +297,11 @@ def _against_cards(
             if not mine:
                 continue
             moved = [k for k in mine if moves[i, k]]
+            size = np.nan_to_num(response[i])
+            if key not in declared[model]:
+                moved = [k for k in moved if broke[i, k] or size[k] >= material]
             if bool(moved) == (key in declared[model]):
                 continue
-            size = np.nan_to_num(response[i])
             best = (
                 max(moved, key=lambda k: (broke[i, k], size[k]))
                 if moved

@@ -135,7 +135,7 @@ def liquidation_figure(picture: Mapping[str, Any]) -> Figure | None:
     layout = base(
         290 * lines + 60,
         grid={"rows": lines, "columns": 2, "pattern": "independent", "ygap": 0.32, "xgap": 0.22},
-        margin={"l": 60, "r": 10, "t": 40, "b": 50},
+        margin={"l": 80, "r": 10, "t": 40, "b": 50},
     )
     data: list[dict[str, Any]] = []
     notes = []
@@ -145,14 +145,15 @@ def liquidation_figure(picture: Mapping[str, Any]) -> Figure | None:
         x = [100 * (spot - 1) for spot in surface["spot"]]
         y = [100 * (vol - 1) for vol in surface["vol"]]
         known = [v for line in surface["balance"] for v in line if v is not None]
-        most = max((abs(v) for v in known), default=1.0) or 1.0
-        # Each method on its own scale, symmetric: white is zero.
+        # Each method on its own scale, symmetric: white is zero. The extremes may saturate.
+        sizes = sorted(abs(v) for v in known)
+        most = sizes[int(0.8 * (len(sizes) - 1))] or 1.0
         key = f"coloraxis{tail}"
         layout[key] = {"colorscale": _FAIL_TO_SAFE, "cmin": -most, "cmax": most, "showscale": False}
         layout[f"xaxis{tail}"] = {"ticksuffix": " %", "zeroline": False, "title": {"text": "spot"}}
         layout[f"yaxis{tail}"] = {"ticksuffix": " %", "zeroline": False, "nticks": 6}
         if place % 2 == 0:
-            layout[f"yaxis{tail}"]["title"] = {"text": "volatility"}
+            layout[f"yaxis{tail}"]["title"] = {"text": "volatility", "standoff": 14}
         worst = min(known, default=0.0)
         notes.append(
             _titled(f"{surface['method']}{'' if worst < 0 else ': never below zero'}", tail)

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import ndtr
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import DataError
@@ -38,6 +39,10 @@ __all__ = [
 
 _LEAST_TIMES: Final = 8
 """Fewer times have too few sign patterns for many cells at once."""
+
+# Of a normal e, |e| has variance (1 - 2/pi) s^2; |move + e| of a large move has s^2. The difference
+# to the placebo spreads that much more where there is something to find.
+_WIDER: Final = float(np.sqrt((2.0 - 2.0 / np.pi) / (2.0 - 4.0 / np.pi)))
 
 
 class CardFault(Enum):
@@ -194,9 +199,8 @@ def interventional_graph(
     broke = responses.broke.any(axis=0) & moves
     response[~moves & np.isfinite(response)] = 0.0
     needed = detectable_effect(flipped.critical, r) / r
-    detectable = np.where(
-        repeatable[:, None], floor[:, None], needed * flipped.standard_error.reshape(n, c)
-    )
+    rise = _WIDER * needed * flipped.standard_error.reshape(n, c)
+    detectable = np.where(repeatable[:, None], floor[:, None], _move_behind(rise, mean_noise))
     detectable[count == 0] = np.nan
     components = tuple(dict.fromkeys((one.layer, one.component) for one in responses.interventions))
     use = _use(responses, components, response, moves, broke)
@@ -219,6 +223,31 @@ def interventional_graph(
             responses, cards, components, response, moves, broke, detectable, material
         ),
     )
+
+
+def _move_behind(rise: FloatArray, noise_variance: FloatArray) -> FloatArray:
+    """Move that raises the mean absolute difference by ``rise`` when the model is random.
+
+    Solves ``E|move + e| - E|e| = rise`` for normal e (the folded normal's mean) by bisection.
+
+    Parameters
+    ----------
+    rise : float64, shape (N, C)
+    noise_variance : float64, shape (N,)
+        Of e.
+    """
+    sd = np.sqrt(noise_variance)[:, None]
+    safe = np.where(sd > 0.0, sd, 1.0)
+    at_rest = safe * np.sqrt(2.0 / np.pi)
+    low, high = np.zeros_like(rise), np.where(np.isfinite(rise), rise, 0.0) + 2.0 * at_rest
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        z = middle / safe
+        mean = at_rest * np.exp(-0.5 * z**2) + middle * (1.0 - 2.0 * ndtr(-z))
+        below = mean - at_rest < rise
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    found = np.where(sd > 0.0, high, rise)
+    return np.asarray(np.where(np.isfinite(rise), found, np.inf))
 
 
 def _differences(responses: InterventionResponses) -> FloatArray:

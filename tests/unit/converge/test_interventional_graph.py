@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from commonmode.converge.intervention_words import disagreement_sentence, intervention_findings
-from commonmode.converge.interventions import CardFault, interventional_graph
+from commonmode.converge.interventions import (
+    CardFault,
+    InterventionalGraph,
+    interventional_graph,
+)
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.core.result import Failure, FailureReason, Success
@@ -50,6 +54,7 @@ class Planted:
     declares: tuple[str, ...]
     noise: np.random.Generator | None = field(default=None)
     spread: float = 0.02
+    lift: float = 1.0
     requires: Requirements = field(default=Requirements(("close",), 100))
 
     @property
@@ -66,7 +71,7 @@ class Planted:
             scale += float(np.std(np.diff(recent)) / (1 + np.abs(recent).mean()))
         if self.noise is not None:
             scale *= float(np.exp(self.spread * self.noise.standard_normal()))
-        return Success(Fitted(scale))
+        return Success(Fitted(self.lift * scale))
 
 
 def market(times: int = 12, n: int = 2600) -> list[History]:
@@ -250,3 +255,26 @@ def test_bad_input_names_the_remedy() -> None:
     silent = run_interventions((dead,), market(8), FEEDS[:1], probe=RiskProbe())
     with pytest.raises(DataError, match="never answered"):
         interventional_graph(silent)
+
+
+def test_the_stated_detectable_move_is_found_about_four_times_in_five() -> None:
+    data, seeds = market(12), range(60)
+    nothing = tuple(one for one in FEEDS if "close" not in one.name)
+
+    def run(move: float, seed: int) -> InterventionalGraph:
+        noise = np.random.default_rng(seed)
+        model = Planted(ModelId("m"), ("close",), (), noise=noise, spread=0.02)
+        lever = Intervention(
+            name="lever",
+            layer=Layer.CODE,
+            component=ComponentId("lever"),
+            size=move,
+            unit="log",
+            swap=lambda one: replace(one, lift=float(np.exp(move))),
+        )
+        responses = run_interventions((model,), data, (lever, *nothing), probe=RiskProbe())
+        return interventional_graph(responses, flips=399, rng=seed)
+
+    move = float(np.median([run(0.0, seed).detectable[0, 0] for seed in seeds]))
+    hits = [run(move, seed).moves[0, 0] for seed in seeds]
+    assert 0.6 <= np.mean(hits) <= 0.95

@@ -1,0 +1,268 @@
+"""Hedging errors of recorded options: each model hedges with its own delta, the market decides.
+
+Every model sells the same option at the same mark and hedges it over the same hours, so what tells
+models apart is their deltas alone: ``e_t = V_(t+1) - V_t - D_t (S_(t+1)/S_t - 1)`` with V the
+market's mark in USD, D the model's cash delta and S the index. Differences between models are
+tested by flipping the signs of whole blocks of time, in which everything that the models have in
+common cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray
+from commonmode.core.errors import DataError
+from commonmode.core.ids import BookId, InstrumentId, ModelId
+from commonmode.exposure.book import Book, Position, resolve
+from commonmode.exposure.greeks import Greek, greek_table
+from commonmode.exposure.surfaces import calibrate_surfaces
+from commonmode.market.instruments import Settlement
+from commonmode.market.snapshot import Snapshot
+from commonmode.register.model import SurfaceModel
+from commonmode.stats.blocks import (
+    block_edges,
+    block_sums,
+    choose_block_count,
+    integrated_autocorrelation_time,
+)
+from commonmode.stats.signflip import sign_flip_max_test
+
+__all__ = ["HedgeComparison", "HedgeRecord", "compare_hedges", "hedge_errors", "record_hedges"]
+
+_FEWEST_BLOCKS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HedgeRecord:
+    """Marks and deltas of one contract of I options at T times.
+
+    Attributes
+    ----------
+    time_ms : int64, shape (T,)
+    instruments : array of str, shape (I,)
+    models : tuple of ModelId, length M
+    mark_usd : float64, shape (T, I)
+        NaN where the option was not quoted.
+    index : float64, shape (T, I)
+    delta_usd : float64, shape (T, I, M)
+        Cash delta.
+    """
+
+    time_ms: IntArray
+    instruments: StringArray
+    models: tuple[ModelId, ...]
+    mark_usd: FloatArray
+    index: FloatArray
+    delta_usd: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HedgeComparison:
+    """Hedging errors of M models side by side.
+
+    Attributes
+    ----------
+    models : tuple of ModelId, length M
+    steps, cells : int
+        Times, and option-hours in which every model has a delta.
+    rmse, mean, low, high : float64, shape (M,)
+        Root mean square, mean, and the 5 % and 95 % quantiles, in ``unit``.
+    unhedged : float
+        Root mean square without a hedge.
+    unit : str
+    reference : ModelId
+    against_reference : float64, shape (M,)
+        Relative difference of the mean squared error from the reference's.
+    p_value : float64, shape (M,)
+        Two-sided, adjusted for all models looked at together; 1 for the reference.
+    blocks : int
+    """
+
+    models: tuple[ModelId, ...]
+    steps: int
+    cells: int
+    rmse: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    unhedged: float
+    unit: str
+    reference: ModelId
+    against_reference: FloatArray
+    p_value: FloatArray
+    blocks: int
+
+    @property
+    def sentence(self) -> str:
+        """Best and worst, whether they can be told apart, and what to do."""
+        best, worst = int(np.argmin(self.rmse)), int(np.argmax(self.rmse))
+        apart = [m for m, p in zip(self.models, self.p_value, strict=True) if p <= 0.05]
+        told = (
+            f"{', '.join(apart)} differ from {self.reference} at 5 %"
+            if apart
+            else f"no model can be told from {self.reference} at 5 %: do not choose a delta by "
+            "these hours"
+        )
+        return (
+            f"Delta hedging over {self.steps} steps and {self.cells} option-steps: error "
+            f"{self.rmse[best]:.3g} {self.unit} under {self.models[best]} to "
+            f"{self.rmse[worst]:.3g} under {self.models[worst]}, {self.unhedged:.3g} unhedged; "
+            f"{told} ({self.blocks} blocks)."
+        )
+
+
+def hedge_errors(mark_usd: FloatArray, delta_usd: FloatArray, index: FloatArray) -> FloatArray:
+    """``V_(t+1) - V_t - D_t (S_(t+1)/S_t - 1)``, shape (T - 1, I, M).
+
+    Parameters
+    ----------
+    mark_usd, index : float64, shape (T, I)
+    delta_usd : float64, shape (T, I, M)
+        USD per 100 % move of the index.
+    """
+    gain = np.diff(mark_usd, axis=0)
+    move = index[1:] / index[:-1] - 1.0
+    return np.asarray(gain[..., None] - delta_usd[:-1] * move[..., None])
+
+
+def record_hedges(
+    snapshots: Iterable[Snapshot], models: Sequence[SurfaceModel], instruments: Sequence[str]
+) -> HedgeRecord:
+    """Calibrate every model at every snapshot and write down marks and deltas of the options.
+
+    Parameters
+    ----------
+    snapshots : iterable of Snapshot
+        In order of time.
+    models : sequence of SurfaceModel
+    instruments : sequence of str
+        Options of the venue; where one is not listed or expired its cells are NaN.
+
+    Raises
+    ------
+    DataError
+        Fewer than two snapshots.
+    """
+    names = np.unique(np.asarray(list(instruments), dtype=np.str_))
+    ids = tuple(model.id for model in models)
+    book = Book(BookId("hedged"), tuple(Position(InstrumentId(n), 1.0) for n in names.tolist()))
+    times: list[int] = []
+    marks, indices, deltas = [], [], []
+    for market in snapshots:
+        positions = resolve([book], market)
+        table = greek_table(positions, calibrate_surfaces(models, market))
+        row = np.searchsorted(names, positions.instrument)
+        columns = [table.models.index(m) for m in ids]
+        mark, index = np.full(len(names), np.nan), np.full(len(names), np.nan)
+        delta = np.full((len(names), len(ids)), np.nan)
+        mark[row], index[row] = _marks(positions.instrument, market), positions.index
+        delta[row] = table.usd[:, columns, Greek.DELTA]
+        times.append(market.time_ms)
+        marks.append(mark)
+        indices.append(index)
+        deltas.append(delta)
+    if len(times) < 2:
+        raise DataError(
+            f"{len(times)} snapshot(s): nothing can be hedged", remedy="give two times or more"
+        )
+    return HedgeRecord(
+        time_ms=np.array(times, np.int64),
+        instruments=names,
+        models=ids,
+        mark_usd=np.stack(marks),
+        index=np.stack(indices),
+        delta_usd=np.stack(deltas),
+    )
+
+
+def _marks(instruments: StringArray, market: Snapshot) -> FloatArray:
+    """The venue's mark in USD per contract of one coin; NaN where there is none."""
+    out = np.full(len(instruments), np.nan)
+    for chain in market.chains.values():
+        place = {str(name): i for i, name in enumerate(chain.names.tolist())}
+        for row, name in enumerate(instruments.tolist()):
+            if name in place:
+                at = place[name]
+                coin = chain.settlement is Settlement.COIN
+                usd = float(chain.mark.values[at]) * (float(chain.index[at]) if coin else 1.0)
+                out[row] = usd if usd > 0 else np.nan
+    return out
+
+
+def compare_hedges(
+    record: HedgeRecord,
+    quantity: FloatArray | None = None,
+    *,
+    reference: ModelId | None = None,
+    flips: int = 1999,
+    rng: int | np.random.Generator = 0,
+) -> HedgeComparison:
+    """Distribution of hedging errors per model, and which models differ.
+
+    Parameters
+    ----------
+    record : HedgeRecord
+    quantity : float64, shape (I,), optional
+        Contracts of one book: the errors are then the book's, in USD, at the times at which all
+        that it holds is quoted. By default every option counts on its own, in basis points of the
+        index (a vega would blow up what is about to expire).
+    reference : ModelId, optional
+        The model that the others are held against, named beforehand; the first by default.
+    flips : int
+    rng : int or Generator
+
+    Raises
+    ------
+    DataError
+        Fewer than two models, too few steps for a test, or an unknown reference.
+    """
+    against = record.models[0] if reference is None else reference
+    if against not in record.models:
+        raise DataError(
+            f"no hedges of {against} were recorded", remedy=f"one of {', '.join(record.models)}"
+        )
+    errors = hedge_errors(record.mark_usd, record.delta_usd, record.index)
+    plain = np.diff(record.mark_usd, axis=0)
+    if quantity is None:
+        level = record.index[:-1] / 1e4
+        errors, plain, unit = errors / level[..., None], plain / level, "bp of the index"
+    else:
+        held = np.flatnonzero(np.asarray(quantity) != 0.0)
+        amount = np.asarray(quantity, np.float64)[held]
+        errors = np.einsum("tim,i->tm", errors[:, held], amount)[:, None]
+        plain, unit = (plain[:, held] @ amount)[:, None], "USD"
+    use: BoolArray = np.asarray(np.isfinite(errors).all(axis=2))
+    steps = int(use.any(axis=1).sum())
+    if errors.shape[2] < 2 or steps < _FEWEST_BLOCKS:
+        raise DataError(
+            f"{errors.shape[2]} model(s) over {steps} steps cannot be compared",
+            remedy=f"give two models or more and at least {_FEWEST_BLOCKS} steps",
+        )
+    squared = np.where(use[..., None], errors**2, 0.0).sum(axis=1)
+    own = squared[:, [record.models.index(against)]]
+    apart = squared - own
+    tau = integrated_autocorrelation_time(apart)
+    count = choose_block_count(len(apart), tau, fewest=_FEWEST_BLOCKS)
+    blocks = block_sums(apart, block_edges(len(apart), count))
+    both = sign_flip_max_test(np.concatenate([blocks, -blocks], axis=1), flips=flips, rng=rng)
+    adjusted = np.minimum(*np.split(both.p_adjusted, 2))
+    cells = errors[use]
+    return HedgeComparison(
+        models=record.models,
+        steps=steps,
+        cells=len(cells),
+        rmse=np.sqrt((cells**2).mean(axis=0)),
+        mean=cells.mean(axis=0),
+        low=np.quantile(cells, 0.05, axis=0),
+        high=np.quantile(cells, 0.95, axis=0),
+        unhedged=float(np.sqrt((plain[use] ** 2).mean())),
+        unit=unit,
+        reference=against,
+        against_reference=apart.sum(axis=0) / own.sum(),
+        p_value=np.asarray(adjusted),
+        blocks=count,
+    )

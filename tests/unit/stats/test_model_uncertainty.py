@@ -1,0 +1,118 @@
+"""Model uncertainty in money: Cont's axioms, the convex version, the reserve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import DataError
+from commonmode.stats.model_uncertainty import (
+    delta_method_sd,
+    penalised_range,
+    plausible_quantile,
+    prudent_reserve,
+)
+from commonmode.stats.robust import valuation_range
+
+NUMBER = st.floats(-1e3, 1e3)
+VALUES = arrays(np.float64, 6, elements=NUMBER)
+QUICK = settings(max_examples=60, deadline=None)
+
+
+@QUICK
+@given(prices=arrays(np.float64, 6, elements=st.floats(0, 1)), u=st.floats(-5, 5), x=VALUES)
+def test_a_static_hedge_costs_at_most_its_bid_ask(
+    prices: FloatArray, u: float, x: FloatArray
+) -> None:
+    # Models admitted by a benchmark quoted 0 to 1: its own range is within the spread, and adding u
+    # of it moves any range by at most |u| spreads (Cont 2006, section 4, properties 1 and 4).
+    assert valuation_range(prices) <= 1.0
+    assert valuation_range(x + u * prices) <= valuation_range(x) + abs(u) + 1e-9
+
+
+@QUICK
+@given(x=VALUES, y=VALUES, w=st.floats(0, 1), shift=NUMBER, k=st.floats(0, 10))
+def test_coherent_range(x: FloatArray, y: FloatArray, w: float, shift: float, k: float) -> None:
+    assert valuation_range(x) >= 0.0
+    assert valuation_range(np.full(6, shift)) == 0.0  # the same under every model
+    assert valuation_range(x + shift) == pytest.approx(valuation_range(x), abs=1e-9)
+    mixed = valuation_range(w * x + (1 - w) * y)
+    assert mixed <= w * valuation_range(x) + (1 - w) * valuation_range(y) + 1e-9
+    assert valuation_range(k * x) == pytest.approx(k * valuation_range(x), abs=1e-8)
+    assert valuation_range(x[:4]) <= valuation_range(x)  # monotone in the set of models
+
+
+@QUICK
+@given(x=VALUES, y=VALUES, w=st.floats(0, 1), a=arrays(np.float64, 6, elements=st.floats(0, 100)))
+def test_penalised_range(x: FloatArray, y: FloatArray, w: float, a: FloatArray) -> None:
+    found = penalised_range(x, a)
+    assert 0.0 <= found <= valuation_range(x) + 1e-9
+    assert penalised_range(x, a + 7.0) == pytest.approx(found, abs=1e-9)  # normalised
+    mixed = penalised_range(w * x + (1 - w) * y, a)
+    assert mixed <= w * found + (1 - w) * penalised_range(y, a) + 1e-9
+    exact = a == a.min()
+    only = np.where(exact, 0.0, np.inf)
+    assert penalised_range(x, only) == pytest.approx(valuation_range(x, exact.astype(np.float64)))
+    assert found >= penalised_range(x, only) - 1e-9
+
+
+def test_penalised_range_by_hand() -> None:
+    # 10 - 0 against 13 - 2 above; 10 + 0 against 6 + 3 below.
+    values, penalty = np.array([10.0, 13.0, 6.0]), np.array([0.0, 2.0, 3.0])
+    assert penalised_range(values, penalty) == pytest.approx(11.0 - 9.0)
+    assert penalised_range(values, penalty + 1.0, normalise=False) == pytest.approx(0.0)
+    assert np.isnan(penalised_range(np.array([np.nan]), np.array([0.0])))
+    assert penalised_range(np.array([1.0, np.nan, 5.0]), np.zeros(3)) == pytest.approx(4.0)
+
+
+def test_delta_method_by_hand_and_by_simulation() -> None:
+    g, c = np.array([2.0, -1.0]), np.array([[1.0, 0.5], [0.5, 4.0]])
+    assert delta_method_sd(g, c) == pytest.approx(np.sqrt(4.0 - 2.0 + 4.0))
+    draws = np.random.default_rng(0).multivariate_normal([0, 0], c, 40_000) @ g
+    assert delta_method_sd(g, c) == pytest.approx(draws.std(), rel=0.02)
+    assert np.isnan(delta_method_sd(g, np.full((2, 2), np.nan)))
+
+
+def test_quantile_of_plausible_values() -> None:
+    ten = np.arange(10.0)
+    assert plausible_quantile(ten, probability=0.1) == 0.0
+    assert plausible_quantile(ten, probability=0.11) == 1.0
+    assert plausible_quantile(ten, probability=0.95) == 9.0
+    one = plausible_quantile(np.array([3.0]), np.array([2.0]), 0.1)
+    assert one == pytest.approx(3.0 - 2.0 * 1.2815515655446004, abs=1e-9)
+    two = plausible_quantile(np.array([0.0, 10.0]), np.array([1.0, np.nan]), 0.25)
+    assert two == pytest.approx(0.0, abs=1e-9)  # half of half the weight
+
+
+@QUICK
+@given(v=VALUES, s=arrays(np.float64, 6, elements=st.floats(0, 50)), k=st.floats(0.1, 10))
+def test_reserve(v: FloatArray, s: FloatArray, k: float) -> None:
+    own = float(np.median(v))
+    found = prudent_reserve(v, own, s)
+    assert found >= 0.0
+    assert prudent_reserve(k * v, k * own, k * s) == pytest.approx(k * found, rel=1e-6, abs=1e-6)
+    assert prudent_reserve(v + 5.0, own + 5.0, s) == pytest.approx(found, abs=1e-6)
+    assert prudent_reserve(v, own, s, confidence=0.99) >= found - 1e-9
+    assert prudent_reserve(np.full(6, own), own) == 0.0  # priced exactly by all
+    assert prudent_reserve(v, own) <= own - v.min() + 1e-9
+
+
+def test_reserve_counts_admitted_models_only() -> None:
+    v = np.array([100.0, 90.0, 0.0])
+    assert prudent_reserve(v, 100.0, admitted=np.array([True, True, False])) == 10.0
+    assert prudent_reserve(v, 100.0) == 100.0
+
+
+def test_bad_input_names_a_remedy() -> None:
+    for call in (
+        lambda: penalised_range(np.ones(2), np.array([-1.0, 0.0])),
+        lambda: plausible_quantile(np.array([])),
+        lambda: plausible_quantile(np.array([1.0]), probability=0.0),
+    ):
+        with pytest.raises(DataError) as error:
+            call()
+        assert error.value.remedy

@@ -23,6 +23,7 @@ from commonmode.register.population import (
     ParticipantKind,
     Population,
 )
+from commonmode.register.signal import FittedSignal, SignalModel, Traded
 
 __all__ = [
     "BlastRadius",
@@ -33,6 +34,7 @@ __all__ = [
     "DataPassport",
     "Dependence",
     "FittedRisk",
+    "FittedSignal",
     "FittedSurface",
     "Layer",
     "Materiality",
@@ -46,7 +48,9 @@ __all__ = [
     "Requirements",
     "RiskForecast",
     "RiskModel",
+    "SignalModel",
     "SurfaceModel",
+    "Traded",
     "WarmStarted",
     "common_cause_graph",
     "data_passport",

@@ -1,0 +1,219 @@
+"""Batteries of interventions that need no more than the models and the names of their feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from commonmode.core.errors import ConfigurationError
+from commonmode.core.ids import ComponentId
+from commonmode.forecast.parts import window_name
+from commonmode.market.chain import OptionChain
+from commonmode.market.history import History
+from commonmode.panel.interventions import Intervention
+from commonmode.panel.perturbations import (
+    add_noise,
+    delay,
+    drop,
+    drop_expiry,
+    scale_past_moves,
+    shift,
+    shift_forward,
+    shift_vols,
+    swap_field,
+    widen_spreads,
+)
+from commonmode.register.cards import Layer
+from commonmode.register.model import Model
+
+__all__ = [
+    "chain_interventions",
+    "feed_interventions",
+    "memory_interventions",
+    "setting_interventions",
+]
+
+_BANDS: Final = (0, 24, 168, 500, 1000, 2000)  # hourly: a day, a week, three, six, twelve weeks
+
+_NORMAL: Final = ComponentId("normal innovations")
+
+
+def feed_interventions(
+    feeds: Mapping[ComponentId, Sequence[str]],
+    *,
+    basis_points: float = 50.0,
+    late: int = 1,
+    noise: float = 0.1,
+) -> tuple[Intervention[History], ...]:
+    """Each feed gone, off in its last bar, late, and noisy.
+
+    Parameters
+    ----------
+    feeds : mapping of component (as named on cards) to columns
+        Which columns of the history a feed supplies.
+    basis_points : float
+        Error of the last bar.
+    late : int
+        Bars.
+    noise : float
+        Standard deviations of the columns' own changes.
+    """
+    found = []
+    for feed, columns in feeds.items():
+        faults = (
+            ("gone", drop(columns), 1.0, "feed"),
+            (f"off {basis_points:g} bp in its last bar", shift(columns, basis_points),
+             basis_points, "bp"),
+            (f"{late} bar(s) late", delay(columns, late), float(late), "bars"),
+            (f"with noise of {noise:g} of its changes", add_noise(columns, noise), noise, "sd"),
+        )  # fmt: skip
+        found += [
+            Intervention(
+                name=f"{feed} {what}",
+                layer=Layer.DATA,
+                component=feed,
+                size=size,
+                unit=unit,
+                perturb=change,
+            )
+            for what, change, size, unit in faults
+        ]
+    return tuple(found)
+
+
+def memory_interventions(
+    columns: Sequence[str] = ("close",),
+    *,
+    edges: Sequence[int] = _BANDS,
+    factor: float = 2.0,
+) -> tuple[Intervention[History], ...]:
+    """Moves of one band of ages after another made larger: whose memory reaches how far.
+
+    Works on black boxes; what it finds no card names, so it is not held against them. It enters the
+    layer of calibration.
+    """
+    if len(edges) < 2:
+        raise ConfigurationError(
+            f"{len(edges)} edges of memory bands", remedy="give at least two ages in bars"
+        )
+    return tuple(
+        Intervention(
+            name=f"moves {low} to {high} bars ago times {factor:g}",
+            layer=Layer.CALIBRATION,
+            component=ComponentId(f"memory of {low} to {high} bars"),
+            size=factor,
+            unit="times",
+            perturb=scale_past_moves(factor, youngest=low, oldest=high, columns=columns),
+            on_cards=False,
+        )
+        for low, high in pairwise(edges)
+    )
+
+
+def setting_interventions(
+    models: Sequence[Model], *, shorter: float = 0.8
+) -> tuple[Intervention[Any], ...]:
+    """What the models say of their own settings, changed: windows, tails, engines.
+
+    For models that are dataclasses. Each window (its component: ``500 h window``) is made
+    ``shorter`` times as long; normal innovations become Student's or the window's own, whichever
+    the model knows; the numpy engine becomes the compiled one.
+    """
+    settings = [_settings(model) for model in models]
+    windows = sorted({s["window"] for s in settings if isinstance(s.get("window"), int)})
+    found: list[Intervention[Any]] = [
+        Intervention(
+            name=f"{window_name(was)} becomes {int(shorter * was)} h",
+            layer=Layer.CALIBRATION,
+            component=ComponentId(window_name(was)),
+            size=was - int(shorter * was),
+            unit="bars",
+            swap=swap_field("window", was, int(shorter * was)),
+        )
+        for was in windows
+        if int(shorter * was) >= 1
+    ]
+    if any(s.get("innovations") == "normal" for s in settings):
+        found.append(
+            Intervention(
+                name="normal innovations become fat-tailed",
+                layer=Layer.ASSUMPTION,
+                component=_NORMAL,
+                size=1.0,
+                unit="tail",
+                swap=_fatter,
+            )
+        )
+    if any(s.get("engine") == "numpy" for s in settings):
+        found.append(
+            Intervention(
+                name="compiled engine instead of numpy",
+                layer=Layer.CODE,
+                component=ComponentId("numpy engine"),
+                size=1.0,
+                unit="engine",
+                swap=swap_field("engine", "numpy", "numba"),
+                on_cards=False,
+            )
+        )
+    return tuple(found)
+
+
+def chain_interventions(
+    venue: str, *, vol_points: float = 1.0, basis_points: float = 50.0, wider: float = 2.0
+) -> tuple[Intervention[OptionChain], ...]:
+    """Marks and mids moved, spreads widened, forwards late, the nearest and farthest expiry gone.
+
+    Parameters
+    ----------
+    venue : str
+        As on the cards: ``deribit`` of ``deribit mark iv``.
+    vol_points : float
+    basis_points : float
+        Move of the forward that a late feed misses.
+    wider : float
+        Factor of the spreads.
+    """
+    marks, mids = ComponentId(f"{venue} mark iv"), ComponentId(f"{venue} bid-ask mid")
+    forwards = ComponentId(f"{venue} forwards")
+    listing = ComponentId(f"{venue} listed expiries")
+    sides = ("bid_iv", "ask_iv")
+    faults = (
+        (f"marks {vol_points:g} vol points up", marks, shift_vols(vol_points, ("mark_iv",)),
+         vol_points, "vol points", True),
+        (f"mids {vol_points:g} vol points up", mids, shift_vols(vol_points, sides),
+         vol_points, "vol points", True),
+        (f"spreads times {wider:g}", mids, widen_spreads(wider), wider, "times", True),
+        (f"forwards {basis_points:g} bp behind", forwards, shift_forward(basis_points),
+         basis_points, "bp", True),
+        ("nearest expiry gone", listing, drop_expiry(0), 1.0, "expiry", False),
+        ("farthest expiry gone", listing, drop_expiry(-1), 1.0, "expiry", False),
+    )  # fmt: skip
+    return tuple(
+        Intervention(
+            name=name,
+            layer=Layer.DATA,
+            component=component,
+            size=size,
+            unit=unit,
+            perturb=change,
+            on_cards=on_cards,
+        )
+        for name, component, change, size, unit, on_cards in faults
+    )
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    if not is_dataclass(model) or isinstance(model, type):
+        return {}
+    return {field.name: getattr(model, field.name) for field in fields(model)}
+
+
+def _fatter(model: Any) -> Any:
+    """Student's innovations where the model knows them, else the window's own."""
+    try:
+        return swap_field("innovations", "normal", "student")(model)
+    except ConfigurationError:
+        return swap_field("innovations", "normal", "empirical")(model)

@@ -84,9 +84,8 @@ def test_market_alone_gives_false_alarms_at_the_stated_rate(missing: float) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [1500, 6000])
-def test_size_over_many_worlds(rows: int) -> None:
-    worlds = 400
+@pytest.mark.parametrize(("rows", "worlds"), [(1500, 400), (6000, 150)])
+def test_size_over_many_worlds(rows: int, worlds: int) -> None:
     rejects = [bool(fit(seed, rows=rows, missing=0.01).found) for seed in range(worlds)]
     assert np.mean(rejects) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.protocols import Executor, SerialExecutor
@@ -71,7 +71,18 @@ def walk_signals(
     signal : float64, shape (n,)
         In [-1, 1]; NaN where it failed.
     failures : tuple of (place of the first origin, how many, Failure)
+
+    Raises
+    ------
+    DataError
+        No origin, or one with less than a window before it.
     """
+    if not len(origins) or origins[0] < model.requires.window:
+        raise DataError(
+            f"{model.id} needs {model.requires.window} bars before the first of {len(origins)} "
+            "origins",
+            remedy="begin later, or shorten its window",
+        )
     done = _walk(_Piece(model, history, origins))
     return done.signal, done.failures
 
@@ -207,12 +218,19 @@ def _walk(piece: _Piece) -> _Walked:
             failures.append((low, high - low, made))
             continue
         signal[low:high] = made.value
-        wrong = int(np.count_nonzero(~np.isfinite(made.value)))
-        if wrong:
-            text = f"{model.id}: {wrong} of {high - low} signals are missing"
-            failure = Failure(FailureReason.MISSING_DATA, text, "look at the columns it declares")
-            failures.append((low, high - low, failure))
+        nothing = Failure(
+            FailureReason.MISSING_DATA, f"{model.id}: no signal", "look at the columns it declares"
+        )
+        failures += [
+            (low + start, count, nothing) for start, count in _runs(~np.isfinite(made.value))
+        ]
     return _Walked(signal, tuple(failures))
+
+
+def _runs(mask: BoolArray) -> list[tuple[int, int]]:
+    """First place and length of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _declared_only(model: Model, history: History) -> History:

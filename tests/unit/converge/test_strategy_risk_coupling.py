@@ -179,6 +179,21 @@ def test_a_signal_does_not_depend_on_which_others_are_walked() -> None:
     whole, _ = walk_signals(model, history, np.arange(1000, 1500))
     some, _ = walk_signals(model, history, np.arange(1000, 1500)[::24])
     np.testing.assert_array_equal(whole[::24], some)
+    with pytest.raises(DataError, match="begin later"):
+        walk_signals(model, history, np.arange(999, 1500))
+
+
+def test_hours_without_funding_are_failed_cells_of_the_carry_trade_alone() -> None:
+    history = bars()
+    funding = history.column("funding").copy()
+    funding[1100:1300] = np.nan
+    broken = replace(history, columns={**history.columns, "funding": funding})
+    panel = build_signal_panel({"BTC": broken}, ordinary_strategies())
+    missing = np.isnan(panel.forecast[:, 0])
+    place = panel.models.index("basis-carry-72h")
+    # 200 hours are lost, of which the first 71 still have some funding in their average.
+    assert missing.sum(axis=0).tolist() == [129 if i == place else 0 for i in range(6)]
+    assert sum(failure.count for failure in panel.failures) == 129
 
 
 def test_a_strategy_without_its_feed_is_failed_cells_not_a_dead_panel() -> None:

@@ -37,6 +37,10 @@ _LEGS: Final = 12  # of one account and method
 _LINES: Final = 12  # failures of one kind
 _SCENARIO: Final = 90  # letters of a scenario's name
 
+# On a narrower terminal these columns are left out, so that no figure is cut off.
+_WIDE: Final = 100
+_LEFT_OUT: Final = ("over models", "healthy", "vols")
+
 
 def render_margin(value: Mapping[str, Any], console: Console) -> None:
     """Print margin by account and method; for one account also parts, legs and trades.
@@ -50,11 +54,14 @@ def render_margin(value: Mapping[str, Any], console: Console) -> None:
     stable = value["stable_price"]
     peg = "" if stable == 1 else f"; stablecoin at ${stable:g}"
     head = f"{clean(value['snapshot'])}, marks of {clean(value['marks'])}{peg}"
-    table = _grid(head, ("account", "method"), _COLUMNS)
+    narrow = console.width < _WIDE
+    shown = [k for k, name in enumerate(_COLUMNS) if not (narrow and name in _LEFT_OUT)]
+    table = _grid(head, ("account", "method"), [_COLUMNS[k] for k in shown])
     for account in value["accounts"]:
         name = clean(account["account"])
         for method, cell in account["methods"].items():
-            table.add_row(Text(name), method, *(Text(text) for text in _cells(cell, value)))
+            cells = _cells(cell, value)
+            table.add_row(Text(name), method, *(Text(cells[k]) for k in shown))
             name = ""
     if value["accounts"] and value["methods"]:
         _show(table, console)

@@ -16,29 +16,26 @@ co-failure, window     the same for ``sum (F_i - p_i)(F_j - p_j) / (D_b + m)``
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from commonmode.converge.comovement import POWER
-from commonmode.converge.groups import blind_groups, contrast_groups
+from commonmode.converge.monitoring_paths import cofailure_path, comovement_path
 from commonmode.converge.monitoring_result import (
     Alert,
     AlertRule,
     IndexPath,
+    LevelEvidence,
     MonitoringResult,
     RuleKind,
 )
 from commonmode.converge.monitoring_series import (
-    BlockSeries,
     CoFailureSeries,
     block_series,
     cofailure_series,
 )
+from commonmode.converge.monitoring_settings import MonitoringSettings
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.errors import ConfigurationError
 from commonmode.core.random import stream
 from commonmode.core.units import YEAR_MS
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -50,66 +47,18 @@ from commonmode.stats.changepoint import (
     window_rule,
     window_statistic,
 )
-from commonmode.stats.comovement import (
-    block_correlation,
-    debiased_excess,
-    effective_number,
-    excess_interval,
+from commonmode.stats.eprocess import (
+    betting_factors,
+    detect,
+    e_process,
+    failure_e_values,
+    first_crossing,
 )
-from commonmode.stats.eprocess import betting_factors, detect, e_process, failure_e_values
-from commonmode.stats.signflip import sign_flip_test
 
 __all__ = ["MonitoringSettings", "monitor_panel"]
 
 _LIMIT = 0.95
-_FEWEST_GROUPS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitoringSettings:
-    """Everything that is fixed before the monitor starts.
-
-    Attributes
-    ----------
-    block_rows : int
-        Rows of one block; a day of an hourly panel.
-    half_life : float
-        Blocks, of the weighted indices.
-    windows : tuple of int
-        Blocks, of the window rules.
-    false_alarms_per_year : float
-        Of all rules together, below 1: ``1 - exp(-rate)`` bounds the chance of any in a year.
-    every : int
-        Blocks between two values of the weighted indices.
-    refit_blocks : int
-        Blocks between fits of the probability of failure.
-    flips, draws, paths : int
-        Of the windows' tests and intervals, and of the simulated threshold.
-    """
-
-    block_rows: int = 24
-    half_life: float = 30.0
-    windows: tuple[int, ...] = (7, 14, 28, 56)
-    false_alarms_per_year: float = 0.5
-    every: int = 7
-    refit_blocks: int = 7
-    flips: int = 499
-    draws: int = 299
-    paths: int = 4000
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        whole = (self.block_rows, self.every, self.refit_blocks, *self.windows)
-        if min(whole) < 1 or not self.windows or not self.half_life > 0:
-            raise ConfigurationError(
-                "blocks, windows, cadences and the half-life are positive",
-                remedy="for an hourly panel: block_rows 24, windows of one to eight weeks",
-            )
-        if not 0.0 < self.false_alarms_per_year < 1.0:
-            raise ConfigurationError(
-                f"{self.false_alarms_per_year} false alarms per year",
-                remedy="state a rate between 0 and 1 a year, for all rules together",
-            )
+_ALPHA = 0.05
 
 
 def monitor_panel(
@@ -144,7 +93,9 @@ def monitor_panel(
         half_life=use.half_life,
     )
     joint = (
-        cofailure_series(panel, series, refit_blocks=use.refit_blocks)
+        cofailure_series(
+            panel, series, refit_blocks=use.refit_blocks, learn_blocks=use.learn_blocks
+        )
         if panel.kind is PanelKind.QUANTILE
         else None
     )
@@ -181,6 +132,12 @@ def monitor_panel(
             detectable=float("nan"),
         )
 
+    def level(name: str, null: str, e_values: FloatArray) -> LevelEvidence:
+        log_e = e_process(betting_factors(e_values[start:]), lag)
+        row = first_crossing(log_e, _ALPHA)
+        return LevelEvidence(name, null, time, log_e, None if row is None else int(time[row]))
+
+    levels = [level("co-movement", "models do not move together", 1.0 + series.score)]
     limit = float(min(base.mean + stdtrit(base.degrees, _LIMIT) * base.standard_error, 1.0))
     rules = [
         by_evidence(
@@ -192,17 +149,18 @@ def monitor_panel(
     ]
     ratio = float("nan")
     if joint:
-        ratio, high = _baseline_ratio(joint, start)
-        typical = float(joint.expected[:start].mean())
+        ratio, high, noise = _baseline_ratio(joint, start)
+        expected = joint.expected[0]
+        typical = float(expected[:start].mean())
         rules += [
             by_evidence(
                 "co-failure, e-detector",
                 f"joint failures at most {high:.2f} times what the market's surprise explains",
-                (joint.joint + typical) / (high * joint.expected + typical),
+                (joint.joint + typical) / (high * expected + typical),
             ),
             _by_window(
                 "co-failure, window",
-                joint.residual / (joint.expected + typical),
+                joint.residual[0] / (expected + typical),
                 time,
                 rule,
                 year / rate,
@@ -213,9 +171,11 @@ def monitor_panel(
                 failure_e_values(_share(joint), panel.level),
             ),
         ]
+        chance = (joint.joint + typical) / (noise * expected + typical)
+        levels.append(level("co-failure", "models fail together by the market alone", chance))
     ends = np.arange(start, len(series), use.every)
-    number = _comovement_path(panel, series, ends, use, rng)
-    cofailure = _cofailure_path(series, joint, ends, use, rng) if joint else None
+    number = comovement_path(panel, series, ends, use, rng)
+    cofailure = cofailure_path(series, joint, ends, use, rng) if joint else None
     known = np.isfinite(series.score)
     hindsight = cusum_test(series.score[known])
     return MonitoringResult(
@@ -232,6 +192,7 @@ def monitor_panel(
         cofailure=cofailure,
         rules=tuple(rules),
         alerts=_alerts(rules, series.start_ms[start:], number, cofailure),
+        levels=tuple(levels),
         change=hindsight,
         change_ms=int(series.start_ms[known][hindsight.change]),
         false_alarms_per_year=use.false_alarms_per_year,
@@ -254,13 +215,28 @@ def _share(joint: CoFailureSeries) -> FloatArray:
         return np.asarray(joint.failures / joint.cells)
 
 
-def _baseline_ratio(joint: CoFailureSeries, start: int) -> tuple[float, float]:
-    """C3 of the baseline and its upper limit, never below one."""
-    expected, residual = joint.expected[:start], joint.residual[:start]
-    excess = float(residual.sum() / expected.sum())
-    spread = baseline_of(residual - excess * expected)
-    error = spread.standard_error * start / float(expected.sum())
-    return 1.0 + excess, max(1.0, 1.0 + excess + float(stdtrit(spread.degrees, _LIMIT)) * error)
+def _baseline_ratio(joint: CoFailureSeries, start: int) -> tuple[float, float, float]:
+    """C3 of the baseline; upper limits of the ratio as measured and of the benchmark noise in it.
+
+    Both limits are of the ratio against the mean benchmark, and never below one: the first holds
+    whatever the baseline's models share, the second is what models that share nothing would show.
+    """
+    expected, residual = joint.expected[0, :start], joint.residual[0, :start]
+    total = float(expected.sum())
+    measured = float(residual.sum()) / total
+    own = joint.excess(np.concatenate([np.ones(start), np.zeros(len(joint.joint) - start)]))[:start]
+    noise = residual / total - own
+
+    def limit(excess: float, influence: FloatArray) -> float:
+        spread = baseline_of(influence)
+        error = spread.standard_error * start
+        return max(1.0, 1.0 + excess + float(stdtrit(spread.degrees, _LIMIT)) * error)
+
+    return (
+        1.0 + float(own.sum()),
+        limit(measured, (residual - measured * expected) / total),
+        limit(float(noise.sum()), noise),
+    )
 
 
 def _by_window(
@@ -290,79 +266,6 @@ def _by_window(
         run_length=run_length,
         detectable=float(shift * reference.std()),
     )
-
-
-def _comovement_path(
-    panel: ErrorPanel, series: BlockSeries, ends: IntArray, use: MonitoringSettings, rng: int
-) -> IndexPath:
-    """C2 of every window by C2's own estimator, test and interval."""
-    groups, n = blind_groups(panel.models), len(panel.models)
-
-    def one(end: int) -> tuple[float, float, float, float]:
-        moments = series.weighted(end, use.half_life)
-        nan = float("nan")
-        if moments.shape[1] < _FEWEST_GROUPS:
-            return nan, nan, nan, nan
-        block = block_correlation(moments)
-        contrasts, _ = contrast_groups(
-            block.contributions,
-            groups,
-            panel.models,
-            flips=use.flips,
-            alpha=0.05,
-            rng=stream(rng, "monitoring", "C2", end),
-        )
-        p = min(c.p_adjusted for c in contrasts)
-        value = float(effective_number(debiased_excess(block), n))
-        low, high = excess_interval(
-            moments, draws=use.draws, rng=stream(rng, "monitoring", "interval", end)
-        )
-        # At independence the interval of a number that cannot exceed N covers nothing: test first.
-        if p > 0.05:
-            return value, nan, nan, p
-        return value, float(effective_number(high, n)), float(effective_number(low, n)), p
-
-    return _path("effective number", series.known_ms[ends], ends, one)
-
-
-def _cofailure_path(
-    series: BlockSeries,
-    joint: CoFailureSeries,
-    ends: IntArray,
-    use: MonitoringSettings,
-    rng: int,
-) -> IndexPath:
-    """``1 + sum w R / sum w D`` over the same weights and groups as C2."""
-
-    def one(end: int) -> tuple[float, float, float, float]:
-        depth = min(end + 1, int(np.ceil(6.0 * use.half_life)))
-        at = end - np.arange(depth)
-        weight = 0.5 ** (np.arange(depth) / use.half_life)
-        expected = weight * joint.expected[at]
-        cuts = np.arange(0, depth, series.blocks_apart)
-        nan = float("nan")
-        if len(cuts) < _FEWEST_GROUPS or not expected.sum() > 0:
-            return nan, nan, nan, nan
-        excess = float((weight * joint.residual[at]).sum() / expected.sum())
-        part = np.add.reduceat(weight * joint.residual[at], cuts) / expected.sum()
-        spread = part - excess * np.add.reduceat(expected, cuts) / expected.sum()
-        groups = len(cuts)
-        error = float(np.sqrt((spread**2).sum() * groups / (groups - 1)))
-        half = float(stdtrit(groups - 1, 0.975)) * error
-        p = sign_flip_test(part, flips=use.flips, rng=stream(rng, "monitoring", "C3", end)).p_value
-        return 1.0 + excess, 1.0 + excess - half, 1.0 + excess + half, p
-
-    return _path("co-failure ratio", series.known_ms[ends], ends, one)
-
-
-def _path(
-    name: str,
-    time: IntArray,
-    ends: IntArray,
-    one: Callable[[int], tuple[float, float, float, float]],
-) -> IndexPath:
-    table = np.array([one(int(end)) for end in ends]).reshape(-1, 4)
-    return IndexPath(name, time, *(np.ascontiguousarray(column) for column in table.T))
 
 
 def _alerts(

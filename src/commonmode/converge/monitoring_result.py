@@ -11,7 +11,15 @@ from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.market.clock import utc_iso
 from commonmode.stats.changepoint import CusumTest
 
-__all__ = ["Alert", "AlertRule", "Episode", "IndexPath", "MonitoringResult", "RuleKind"]
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "Episode",
+    "IndexPath",
+    "LevelEvidence",
+    "MonitoringResult",
+    "RuleKind",
+]
 
 
 class RuleKind(Enum):
@@ -95,6 +103,29 @@ class AlertRule:
     evidence: float
     run_length: float
     detectable: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelEvidence:
+    """Evidence that a level is above that of independent models, since the baseline's end.
+
+    Unlike an alert it asks for no change: a crowd that always was one model shows here only.
+
+    Attributes
+    ----------
+    name, null : str
+    time_ms : int64, shape (A,)
+    log_e : float64, shape (A,)
+        E-process: 20 to 1 or more, ever, with probability 5 % at most under the null.
+    first_ms : int or None
+        When it first reached 20 to 1.
+    """
+
+    name: str
+    null: str
+    time_ms: IntArray
+    log_e: FloatArray
+    first_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +228,8 @@ class MonitoringResult:
     rules : tuple of AlertRule
     alerts : tuple of Alert
         In order of time.
+    levels : tuple of LevelEvidence
+        Whether models move and fail together at all, changed or not.
     change : CusumTest
         Of the block scores over the whole panel, in hindsight.
     change_ms : int
@@ -220,6 +253,7 @@ class MonitoringResult:
     cofailure: IndexPath | None
     rules: tuple[AlertRule, ...]
     alerts: tuple[Alert, ...]
+    levels: tuple[LevelEvidence, ...]
     change: CusumTest
     change_ms: int
     false_alarms_per_year: float
@@ -256,8 +290,11 @@ class MonitoringResult:
             f"{expected:.1f} are expected by chance; effective number now {number:.1f}{reach} of "
             f"{self.models} models{effect}. "
         )
+        for level in self.levels:
+            if level.first_ms is not None:
+                head += f"That {level.null} was refuted at 20 to 1 by {utc_iso(level.first_ms)}. "
         if not self.alerts:
-            return head + "Nothing to do; the baseline should be renewed when models change."
+            return head + "Nothing has changed since; renew the baseline when models do."
         first = self.alerts[0]
         return head + (
             f"First: {first.rule} on {utc_iso(first.time_ms)}. Attribute it to a shared component, "

@@ -23,6 +23,7 @@ __all__ = ["BlockSeries", "CoFailureSeries", "block_series", "cofailure_series"]
 
 _FEWEST_BLOCKS = 30
 _KNOTS = 3
+_EXTRAPOLATE = np.array([2.0, -0.5, -0.5])  # Cook & Stefanski (1994), linear in the noise variance
 _SPANS = 10.0  # autocorrelation times after which two blocks count as independent, as in blocks.py
 
 
@@ -103,9 +104,10 @@ class CoFailureSeries:
     ----------
     joint : float64, shape (B,)
         Pairs of models that failed together, over all rows and targets.
-    expected : float64, shape (B,)
-        Pairs expected if models failed independently given the surprise.
-    residual : float64, shape (B,)
+    expected : float64, shape (3, B)
+        Pairs expected if models failed independently given the surprise, which is measured against
+        the mean of the benchmarks, benchmark a and benchmark b.
+    residual : float64, shape (3, B)
         ``sum (F_i - p_i)(F_j - p_j)``, orthogonal to errors in p.
     failures, cells : float64, shape (B,)
         Failures of all models, and chances to fail.
@@ -116,6 +118,16 @@ class CoFailureSeries:
     residual: FloatArray
     failures: FloatArray
     cells: FloatArray
+
+    def excess(self, weight: FloatArray) -> FloatArray:
+        """What each block adds to the weighted ratio less one, extrapolated to no benchmark noise.
+
+        ``2 C3(mean) - (C3(a) + C3(b)) / 2``: the single benchmarks hold twice the mean's noise
+        variance. Shape (B,).
+        """
+        total = (self.expected * weight).sum(axis=1)
+        safe = np.where(total > 0, total, np.inf)
+        return np.asarray(_EXTRAPOLATE @ (self.residual * weight / safe[:, None]))
 
 
 def _about(
@@ -254,7 +266,7 @@ def _scores(series: BlockSeries, half_life: float) -> FloatArray:
 
 
 def cofailure_series(
-    panel: ErrorPanel, series: BlockSeries, *, refit_blocks: int
+    panel: ErrorPanel, series: BlockSeries, *, refit_blocks: int, learn_blocks: int
 ) -> CoFailureSeries:
     """Count joint failures and what is expected of them, block by block.
 
@@ -264,15 +276,16 @@ def cofailure_series(
         Of kind quantile.
     series : BlockSeries
         Of the same panel.
-    refit_blocks : int
-        Blocks between fits of the probability of failure.
+    refit_blocks, learn_blocks : int
+        Blocks between fits of the probability of failure, and blocks that each is learnt from.
 
     Raises
     ------
     PanelError
         Too few failures in the baseline to learn from.
     """
-    if panel.kind is not PanelKind.QUANTILE or panel.benchmark_a is None:
+    a, b = panel.benchmark_a, panel.benchmark_b
+    if panel.kind is not PanelKind.QUANTILE or a is None or b is None:
         raise PanelError(
             f"panel {panel.name} has no tail failures", remedy="give a panel of kind 'quantile'"
         )
@@ -284,46 +297,73 @@ def cofailure_series(
             f"panel {panel.name}: failures at fewer than 10 times of the baseline",
             remedy="give a longer baseline or a less extreme level",
         )
-    wait = int(np.ceil(panel.horizon_ms / np.median(np.diff(panel.times_ms))))
-    probability = np.zeros(failed.shape)
+    log_a, log_b = np.log(-a), np.log(-b)
+    benchmarks = (0.5 * (log_a + log_b), log_a, log_b)
+    fits = _Fits(panel, series, refit_blocks, learn_blocks)
+    joint = np.zeros(len(rows))
+    expected, residual = np.zeros((3, len(rows))), np.zeros((3, len(rows)))
     for k in range(rows.shape[1]):
-        surprise, state = _surprise(panel, k)
-        use = rows[:, k]
-        base = use & (np.arange(len(use)) < end)
-        probability[base, k] = cross_fitted_probability(
-            surprise[base], failed[base, k], _scaled(state, base)[base], knots=_KNOTS
-        )
-        for b in range(series.baseline, len(series), refit_blocks):
-            lo, hi = int(edges[b]), int(edges[min(b + refit_blocks, len(series))])
-            seen = use & (np.arange(len(use)) < lo - wait + 1)
-            asked = np.zeros_like(use)
-            asked[lo:hi] = use[lo:hi]
-            probability[asked, k] = _forecast(
-                surprise, failed[:, k], _scaled(state, seen), seen, asked
-            )
-    pairs = np.zeros((3, len(rows)))
-    for k in range(rows.shape[1]):
-        f, p = failed[:, k].astype(np.float64), probability[:, k]
-        pairs += np.stack([_pair_sum(f), _pair_sum(p), _pair_sum(f - p)])
-    joint, expected, residual = np.add.reduceat(pairs[:, : edges[-1]], edges[:-1], axis=1)
-    per_row = np.stack([failed.sum(axis=(1, 2)), rows.sum(axis=1) * failed.shape[2]])
-    failures, cells = np.add.reduceat(per_row[:, : edges[-1]], edges[:-1], axis=1)
+        f = failed[:, k].astype(np.float64)
+        joint += _pair_sum(f)
+        for level, benchmark in enumerate(benchmarks):
+            p = fits.probability(k, benchmark[:, k], failed[:, k], rows[:, k])
+            expected[level] += _pair_sum(p)
+            residual[level] += _pair_sum(f - p)
+    per_row = np.stack(
+        [joint, failed.sum(axis=(1, 2)), rows.sum(axis=1) * failed.shape[2], *expected, *residual]
+    )
+    blocks = np.add.reduceat(per_row[:, : edges[-1]], edges[:-1], axis=1)
     return CoFailureSeries(
-        joint, expected, residual, failures.astype(np.float64), cells.astype(np.float64)
+        joint=blocks[0],
+        expected=blocks[3:6],
+        residual=blocks[6:],
+        failures=blocks[1],
+        cells=blocks[2],
     )
 
 
-def _surprise(panel: ErrorPanel, target: int) -> tuple[FloatArray, FloatArray]:
-    """Log size of the loss over the mean benchmark (-inf for gains), and market states."""
-    a, b = panel.benchmark_a, panel.benchmark_b
-    assert a is not None
-    assert b is not None
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    """Failure probabilities: cross-fitted within the baseline, learnt from the past after it."""
+
+    panel: ErrorPanel
+    series: BlockSeries
+    refit_blocks: int
+    learn_blocks: int
+
+    def probability(
+        self, target: int, benchmark: FloatArray, failed: BoolArray, rows: BoolArray
+    ) -> FloatArray:
+        """Shape (T, N)."""
+        edges, start = self.series.edges, self.series.baseline
+        step = np.median(np.diff(self.panel.times_ms))
+        wait = int(np.ceil(self.panel.horizon_ms / step))
+        surprise, state = _surprise(self.panel, target, benchmark)
+        number = np.arange(len(rows))
+        out = np.zeros(failed.shape)
+        base = rows & (number < edges[start])
+        out[base] = cross_fitted_probability(
+            surprise[base], failed[base], _scaled(state, base)[base], knots=_KNOTS
+        )
+        for b in range(start, len(self.series), self.refit_blocks):
+            lo = int(edges[b])
+            hi = int(edges[min(b + self.refit_blocks, len(self.series))])
+            first = int(edges[max(b - self.learn_blocks, 0)])
+            seen = rows & (number >= first) & (number < lo - wait + 1)
+            asked = rows & (number >= lo) & (number < hi)
+            out[asked] = _forecast(surprise, failed, _scaled(state, seen), seen, asked)
+        return out
+
+
+def _surprise(
+    panel: ErrorPanel, target: int, benchmark: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Log size of the loss over the benchmark's (-inf for gains), and market states."""
     y = panel.outcome[:, target]
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.where(y < 0, np.log(np.where(y < 0, -y, 1.0)), -np.inf)
-        m = 0.5 * np.log(a[:, target] * b[:, target])
         columns = [np.log(panel.scale[:, target]), *(s[:, target] for s in panel.state.values())]
-    return size - m, np.stack(columns, axis=1)
+    return size - benchmark, np.stack(columns, axis=1)
 
 
 def _scaled(state: FloatArray, seen: BoolArray) -> FloatArray:

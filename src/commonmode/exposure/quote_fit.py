@@ -19,7 +19,7 @@ from commonmode.register.model import FittedSurface
 __all__ = ["QuoteFit", "quote_fit"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class QuoteFit:
     """One model against the two-sided quotes of one underlying.
 

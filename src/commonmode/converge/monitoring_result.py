@@ -294,6 +294,11 @@ class MonitoringResult:
             if level.first_ms is not None:
                 head += f"That {level.null} was refuted at 20 to 1 by {utc_iso(level.first_ms)}. "
         if not self.alerts:
+            if any(level.first_ms is not None for level in self.levels):
+                return head + (
+                    "Nothing has changed since, but the level itself is that of models that share "
+                    "parts: attribute it."
+                )
             return head + "Nothing has changed since; renew the baseline when models do."
         first = self.alerts[0]
         return head + (

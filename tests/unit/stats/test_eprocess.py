@@ -90,11 +90,11 @@ def test_ever_crossing_has_at_most_its_probability() -> None:
 @pytest.mark.parametrize("lag", [1, 3])
 def test_run_length_is_at_least_what_is_asked(lag: int) -> None:
     rng = stream(2, "arl", lag)
-    failed = rng.random((1500, 400)) < 0.1
+    failed = rng.random((1500, 200)) < 0.1
     log = e_detector(betting_factors(failure_e_values(failed, 0.1)), lag)
     alarmed = log >= np.log(300.0)
     first = np.where(alarmed.any(axis=0), alarmed.argmax(axis=0) + 1, 1500)  # cut off: too short
-    assert first.mean() - 2 * first.std() / 20.0 > 300.0
+    assert first.mean() - 2 * first.std() / np.sqrt(200) > 300.0
 
 
 def test_shortfall_bets_see_a_heavier_tail_and_only_that() -> None:
@@ -126,7 +126,7 @@ def test_interleaving_restores_size_under_memory() -> None:
 def test_detection_restarts_and_dates_the_change() -> None:
     rate = np.where(np.arange(1500) < 1000, 0.025, 0.15)
     early, delays, dates = 0, [], []
-    for seed in range(12):
+    for seed in range(6):
         failed = stream(seed, "date").random(1500) < rate
         found = detect(betting_factors(failure_e_values(failed, 0.025)), 10_000.0)
         assert (found.log_statistic[found.alarms] >= found.log_threshold).all()
@@ -135,9 +135,32 @@ def test_detection_restarts_and_dates_the_change() -> None:
         early += len(found.alarms) - late.size
         delays.append(int(found.alarms[late[0]]) - 1000)
         dates.append(int(found.started[late[0]]) - 1000)
-    assert early <= 4  # 12 000 observations at no more than one false alarm in 10 000
+    assert early <= 3  # 6 000 observations at no more than one false alarm in 10 000
     assert np.median(delays) < 100
     assert abs(np.median(dates)) < 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["independent", "regimes", "missing", "heavy"])
+def test_run_length_and_size_under_misspecification(world: str) -> None:
+    rng = stream(9, "slow", world)
+    times, paths, level = 3000, 400, 0.025
+    if world == "heavy":
+        z = 2.7764451051977987  # 97.5 % quantile of t with 4 degrees: VaR right, tails heavy
+        e = failure_e_values(rng.standard_t(4, (times, paths)) < -z, level)
+    else:
+        # Regimes that models follow: the rate is below its level in calm, at it in storms.
+        storm = rng.random((times // 50, paths)).repeat(50, axis=0) < 0.3
+        rate = np.where(storm, level, 0.5 * level) if world == "regimes" else level
+        e = failure_e_values(rng.random((times, paths)) < rate, level)
+    if world == "missing":
+        e[rng.random(e.shape) < 0.2] = np.nan
+    factors = betting_factors(e)
+    ever = (e_process(factors).max(axis=0) >= np.log(20)).mean()
+    assert ever <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / paths)
+    alarmed = e_detector(factors) >= np.log(1000.0)
+    first = np.where(alarmed.any(axis=0), alarmed.argmax(axis=0) + 1, times)
+    assert first.mean() > 1000.0
 
 
 def test_bad_input_names_a_remedy() -> None:

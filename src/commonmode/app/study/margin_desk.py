@@ -29,7 +29,7 @@ __all__ = ["MarginDesk", "marks_of", "open_desk"]
 # A look at where accounts stand: thresholds to a hundredth of a percent are enough.
 _SEARCH: Final = RootSearch(points=49, tolerance=1e-4, calls=80)
 # The same under every surface model, to see whether they name the same accounts.
-_NEAR_SEARCH: Final = RootSearch(points=25, tolerance=1e-3, calls=16)
+_NEAR_SEARCH: Final = RootSearch(low=0.4, high=2.5, points=17, tolerance=1e-3, calls=12)
 # Our own method revalues thousands of scenarios at every point of a search: a coarser one.
 _DYNAMIC_SEARCH: Final = RootSearch(points=25, tolerance=1e-3, calls=24)
 # Options valued per point of the search beyond which it is left out: half a second of one core.
@@ -85,7 +85,7 @@ class MarginDesk:
         return _DYNAMIC_SEARCH
 
     def search_by_model(self, method: MarginMethod) -> RootSearch | None:
-        """The same for a search under every surface model: coarser, and never of our own method."""
+        """The same under every surface model: nearby, coarser, and never for our own method."""
         return None if isinstance(method, Dynamic) else _NEAR_SEARCH
 
     def effort(self, method: MarginMethod, accounts: Accounts) -> int:

@@ -90,8 +90,8 @@ def test_one_pattern_makes_every_hedge_of_a_linear_book_fail(scenarios, level, d
 
 @given(scenario_sets(), st.floats(6.0, 600.0), st.floats(0.1, 1e4))
 def test_stretching_twice_is_stretching_once(scenarios, first, second):
-    # Between a tenth and ten times the hour of the scenarios: a volatility that is stretched to next
-    # to nothing is stored as a move of nearly -1, and comes back with few digits.
+    # Between a tenth and ten times the hour of the scenarios: a volatility that is stretched to
+    # next to nothing is stored as a move of nearly -1, and comes back with few digits.
     twice, once = scenarios.over(first).over(second), scenarios.over(second)
     np.testing.assert_allclose(twice.log_returns, once.log_returns, rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(twice.vol_moves, once.vol_moves, rtol=1e-7, atol=1e-12)

@@ -192,6 +192,14 @@ def margin_table(
     )
 
 
+def peg_notices(accounts: int, market: MarginMarket, words: str) -> dict[int, tuple[str, ...]]:
+    """A line for every account where the settlement stablecoin is 1 % or more off its peg."""
+    if abs(market.stable_price - 1.0) < 0.01:
+        return {}
+    line = f"settlement stablecoin at {market.stable_price:g} USD: {words}"
+    return dict.fromkeys(range(accounts), (line,))
+
+
 def refuse_failed(table: MarginTable) -> None:
     """An account without a margin has no legs either.
 

@@ -377,10 +377,17 @@ def _problem(
     for holding in account.collateral:
         name = str(holding.asset)
         column = columns.get(name)
+        if holding.amount < 0:
+            return Failure(
+                FailureReason.INVALID_INPUT,
+                f"collateral {name} of {holding.amount:g}: a debt is no collateral",
+                "state it as a short perpetual, or as negative cash",
+            )
         if column is None or not market.assets.price[column] > 0:
+            priced = [known for known, c in columns.items() if market.assets.price[c] > 0]
             return Failure(
                 FailureReason.MISSING_DATA,
                 f"collateral {name} has no price",
-                f"state its price; known: {', '.join(columns) or 'none'}",
+                f"state its price; known: {', '.join(priced) or 'none'}",
             )
     return None

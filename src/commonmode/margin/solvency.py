@@ -76,7 +76,9 @@ class ProportionalCost:
         per = np.where(curved, self.option, self.linear) * table.gross_usd
         weights = np.abs(accounts.quantity) * per[accounts.instrument]
         positions = np.bincount(accounts.row, weights=weights, minlength=len(accounts))
-        sold = np.abs(accounts.collateral) @ market.assets.price * self.collateral
+        posted = np.abs(accounts.collateral)
+        # An asset without a price harms only who holds it.
+        sold = np.where(posted > 0, posted * market.assets.price, 0.0).sum(axis=1) * self.collateral
         return np.asarray((positions + sold) / market.stable_price)
 
 

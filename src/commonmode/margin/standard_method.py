@@ -14,6 +14,7 @@ from commonmode.margin._columns import (
     columns_of,
     failures_by_account,
     margin_table,
+    peg_notices,
     refuse_failed,
     refused_collateral,
     starts_of,
@@ -145,6 +146,7 @@ class StandardMargin:
                 "collateral": worth - kept,
             },
             failures,
+            peg_notices(n, market, "amounts are in units of it"),
         )
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:

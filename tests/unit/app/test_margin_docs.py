@@ -12,6 +12,7 @@ from rich.console import Console
 from commonmode.app.report import render_terminal
 from commonmode.app.study.accounts import read_accounts
 from commonmode.app.study.run import Source, run_study
+from commonmode.core.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,6 +33,24 @@ def test_the_account_files_of_the_document_are_read(tmp_path: Path) -> None:
     (same,) = read_accounts(csv).accounts
     assert same.cash == one.cash
     assert same.book.positions == one.book.positions[:1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stable_price = nan",
+        "stable_price = inf",
+        "confidences = { BTC = nan }",
+        "confidences = { BTC = 1.5 }",
+        "rates = { BTC = inf }",
+        "assets = [{ name = 'X', price = 1.0, confidence = nan }]",
+    ],
+)
+def test_figures_that_are_none_are_refused_by_name(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "accounts.toml"
+    file.write_text(line + "\n[[accounts]]\nid = 'a'\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=line.partition(" ")[0]):
+        read_accounts(file)
 
 
 @pytest.mark.slow

@@ -145,6 +145,11 @@ def test_positions_point_at_their_rows() -> None:
             FailureReason.MISSING_DATA,
             "DOGE",
         ),
+        (
+            Account(Book(BookId("x"), ()), collateral=(Holding(BTC, -1.0),)),
+            FailureReason.INVALID_INPUT,
+            "debt",
+        ),
     ],
 )
 def test_a_bad_account_harms_no_other(bad: Account, reason: FailureReason, text: str) -> None:

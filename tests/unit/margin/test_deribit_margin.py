@@ -178,6 +178,16 @@ def test_bad_accounts_do_not_touch_the_others() -> None:
     assert (table.equity[4], table.initial[4]) == (100.0, 0.0)
 
 
+def test_cash_counts_at_the_price_of_the_stablecoin() -> None:
+    held = accounts_on(MARKET, [{CALL: -1.0}], cash=1_000.0, collateral={(0, "BTC"): 1.0})
+    sound = METHOD.margin(held, MARKET)
+    assert not sound.notices
+    broken = METHOD.margin(held, small_market(stable_price=0.65))
+    assert broken.equity[0] == pytest.approx(sound.equity[0] - 350.0)
+    assert broken.initial[0] == sound.initial[0]
+    assert "0.65" in broken.notices[0][0]
+
+
 def test_a_failed_account_has_no_legs() -> None:
     held = accounts_on(MARKET, [{"BTC-POWER-2": 1.0}])
     with pytest.raises(DataError, match="POWER"):

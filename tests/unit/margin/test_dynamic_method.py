@@ -217,6 +217,21 @@ def test_bad_accounts_and_factors_harm_no_other() -> None:
     )
 
 
+@pytest.mark.parametrize("column", ["price", "confidence"])
+def test_an_asset_without_price_or_confidence_fails_its_holders_only(column: str) -> None:
+    both, method = margined(*MIXED[:2], MIXED[4])
+    sound = method.margin(both.accounts, both.market)
+    assets = both.market.assets
+    values = np.where(assets.name == "WSTETH", np.nan, getattr(assets, column))
+    damaged = replace(both.market, assets=replace(assets, **{column: values}))
+    table = method.margin(both.accounts, damaged)
+    assert set(table.failures) == {2}
+    for name in ("initial", "maintenance", "equity"):
+        np.testing.assert_array_equal(getattr(table, name)[:2], getattr(sound, name)[:2])
+    legs = method.legs(both.accounts, damaged, 1)
+    np.testing.assert_allclose(legs.initial.sum(), table.initial[1], rtol=1e-9)
+
+
 def test_an_underlying_without_scenarios_or_hedge_market_fails_its_holders() -> None:
     both, method = margined(*MIXED[:3])
     no_eth = replace(method.liquidity, hedge={BTC: DEEP})

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -47,6 +47,9 @@ class Holdings:
     rates: tuple[tuple[str, float], ...] = ()
 
 
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,13 +66,13 @@ class _AssetSettings(_Strict):
     name: str = Field(min_length=1)
     price: float = Field(default=math.nan)
     follows: str | None = None
-    confidence: float = Field(default=1.0, ge=0, le=1)
+    confidence: _Share = 1.0
 
 
 class _AccountsFile(_Strict):
-    stable_price: float = Field(default=1.0, gt=0)
-    confidences: dict[str, float] = Field(default_factory=dict)
-    rates: dict[str, float] = Field(default_factory=dict)
+    stable_price: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    confidences: dict[str, _Share] = Field(default_factory=dict)
+    rates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     accounts: tuple[_AccountSettings, ...] = Field(min_length=1)
     assets: tuple[_AssetSettings, ...] = ()
 

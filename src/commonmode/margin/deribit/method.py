@@ -15,6 +15,7 @@ from commonmode.margin._columns import (
     columns_of,
     failures_by_account,
     margin_table,
+    peg_notices,
     refuse_failed,
     refused_collateral,
     starts_of,
@@ -167,10 +168,11 @@ class DeribitMargin:
         return margin_table(
             self.id,
             accounts,
-            accounts.cash + accounts.unrealised + marks + worth,
+            (accounts.cash + accounts.unrealised) * market.stable_price + marks + worth,
             {**parts, "collateral": lost},
             {**{name: scale * part for name, part in parts.items()}, "collateral": lost},
             failures,
+            peg_notices(n, market, "cash is counted at that price, all amounts are USD"),
         )
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:

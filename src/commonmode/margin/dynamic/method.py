@@ -138,7 +138,7 @@ class Dynamic:
             initial["disagreement"][rows] = self._disagreement(block, worked, scale, first)[0]
         initial["close_out"] = maintenance["close_out"] = worked.closing.total
         initial["oracle"] = _by_account(accounts, self._oracle(accounts, market, worked))
-        initial["oracle"] += (accounts.collateral * self._oracle_assets(market)).sum(axis=1)
+        initial["oracle"] += self._oracle_posted(accounts, market).sum(axis=1)
         charges = [self.convergence_charge.get(str(name), 0.0) for name in accounts.ids]
         initial["convergence"] = np.array(charges, dtype=np.float64)
         equity = self._equity(accounts, market, worked.marks)
@@ -179,7 +179,7 @@ class Dynamic:
         closing[:positions] = worked.closing.positions
         extra = closing.copy()
         extra[:positions] += self._oracle(account, market, worked)
-        extra[positions:-1] += account.collateral[0] * self._oracle_assets(market)
+        extra[positions:-1] += self._oracle_posted(account, market)[0]
         charge = self.convergence_charge.get(str(account.ids[0]), 0.0)
         gross = np.abs(account.quantity * worked.greeks.delta_usd[account.instrument])
         share = (
@@ -306,9 +306,12 @@ class Dynamic:
         )
         return np.asarray(notional * self._doubt(confidence)[accounts.instrument])
 
-    def _oracle_assets(self, market: MarginMarket) -> FloatArray:
-        """Charge per unit of collateral, USD, shape (C,)."""
-        return market.assets.price * self._doubt(market.assets.confidence)
+    def _oracle_posted(self, accounts: Accounts, market: MarginMarket) -> FloatArray:
+        """Charge of every account's collateral, USD, shape (A, C)."""
+        per_unit = market.assets.price * self._doubt(market.assets.confidence)
+        # An asset without a price or a confidence harms only who holds it.
+        held = accounts.collateral != 0.0
+        return np.where(held, np.abs(accounts.collateral) * per_unit, 0.0)
 
     def _doubt(self, confidence: FloatArray) -> FloatArray:
         """Part of the notional that is charged: linear, 0 from the floor on, never a jump."""

@@ -157,6 +157,8 @@ def _assets(market: MarginMarket, scenarios: JointScenarios, columns: IntArray) 
     known = {name: k for k, name in enumerate(scenarios.factors)}
     for c, name in enumerate(market.assets.name.tolist()):
         price, follows = float(market.assets.price[c]), int(market.assets.underlying[c])
+        if not np.isfinite(price):
+            continue  # Its holders have no equity; a NaN here would reach everybody else.
         coin = int(columns[follows]) if follows >= 0 else -1
         own = known.get(name, -1)
         moved = np.ones(len(scenarios))

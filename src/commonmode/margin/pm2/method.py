@@ -212,6 +212,6 @@ def _notices(accounts: Accounts, grid: PM2Grid) -> dict[int, tuple[str, ...]]:
     notice = (
         f"settlement stablecoin at {stable:g} USD, below {loss.peg_threshold:g}: the factor on the "
         f"initial loss is {loss.initial + grid.terms[2]:g} instead of {loss.initial:g}, and "
-        f"collateral counts {1.0 / stable:g} times its USD value",
+        f"collateral counts {1.0 / stable:g} times its USD value; amounts are in units of it",
     )
     return dict.fromkeys(range(len(accounts)), notice)

@@ -3,8 +3,8 @@
 Run ``OMP_NUM_THREADS=1 python benchmarks/convergence_scale.py [MODELS TIMES TARGETS]``; with no
 arguments 200 models x 20 000 times x 5 targets, 1 000 resamples of each index. The peers (rows
 resampled with numpy, one statsmodels logit per model and span) are timed on a part and scaled up,
-as printed. Cost grows with times x models^2 (C2, C3: Gram matrices per block), with blocks x pairs per
-resample, with components x models^3 (C4), with models^2 x components (C1).
+as printed. Cost grows with times x models^2 (C2, C3: Gram matrices per block), with blocks x pairs
+per resample, with components x models^4 (C4: pairs x nuisance^2), with models^2 x components (C1).
 """
 
 from __future__ import annotations

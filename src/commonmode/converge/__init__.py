@@ -22,9 +22,11 @@ from commonmode.converge.cofailure import (
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult, Estimate
 from commonmode.converge.findings import Finding, Severity, panel_findings
+from commonmode.converge.further import LOOKS, FurtherLook, further_looks
 from commonmode.converge.groups import Group, GroupContrast, blind_groups, declared_groups
 
 __all__ = [
+    "LOOKS",
     "Bias",
     "BiasEstimate",
     "BiasKind",
@@ -38,6 +40,7 @@ __all__ = [
     "EffectiveNumberResult",
     "Estimate",
     "Finding",
+    "FurtherLook",
     "Group",
     "GroupContrast",
     "IndexOptions",
@@ -54,6 +57,7 @@ __all__ = [
     "bias_sentence",
     "blind_groups",
     "declared_groups",
+    "further_looks",
     "panel_findings",
     "rank_remedies",
 ]

@@ -24,21 +24,47 @@ def converge(
     alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Level of the tests.")] = 0.05,
     block_rows: Annotated[int, typer.Option(min=1, help="Shortest block, in rows.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of flips and bootstraps.")] = 0,
+    look: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Look further (repeatable): bias, propagation, tail, recalibration, herding, "
+            "procyclicality, monitoring, or all. docs/indices.md says what each finds."
+        ),
+    ] = None,
+    look_every: Annotated[
+        int, typer.Option(min=1, help="Rows between those that further looks compare.")
+    ] = 1,
+    tail_level: Annotated[
+        float, typer.Option(min=0.001, max=0.499, help="Share of surprises that tail looks at.")
+    ] = 0.05,
+    baseline_until: Annotated[
+        str | None,
+        typer.Option(
+            help="End of monitoring's baseline, e.g. 2024-07-01; else the panel's middle."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write results.json and report.html here.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Compute C1, C2, C3 and C6 of a panel; docs/panel.md describes the file."""
+    """Compute C1, C2, C3, C4 and C6 of a panel; docs/panel.md describes the file."""
     with errors_as_messages():
-        from commonmode.app.study.single import converge_file
+        from commonmode.app.study.single import LookOptions, converge_file
         from commonmode.converge.analysis import IndexOptions
+        from commonmode.market.clock import utc_ms
 
         results = converge_file(
             panel,
             cards,
             select=dict(_pair(item) for item in select or ()),
             options=IndexOptions(alpha=alpha, minimum_block_rows=block_rows, seed=seed),
+            looks=LookOptions(
+                names=tuple(look or ()),
+                every=look_every,
+                tail_level=tail_level,
+                baseline_until_ms=None if baseline_until is None else utc_ms(baseline_until),
+            ),
         )
         if out is not None:
             from commonmode.app.cli.run import write_outputs

@@ -16,6 +16,7 @@ from commonmode.app.report.figures import (
     failure_split,
     who_depends,
 )
+from commonmode.app.report.further import further_section
 from commonmode.app.report.limits import limits
 from commonmode.app.report.margin_section import margin_section
 from commonmode.app.report.ordering import LAYERS
@@ -148,6 +149,7 @@ def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str
         "layers": attribution.layer_table(panel["c4"]),
         "undeclared": attribution.undeclared_words(panel["c4"]),
         "models": tables.model_table(panel),
+        "further": further_section(panel),
         "benchmark": tables.benchmark_table(panel),
         "noise": "" if noise is None else number(noise),
         "cells": tables.cell_table(panel),

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from commonmode.app.report.further import further_sentences
 from commonmode.app.report.margin_section import margin_line
 from commonmode.app.report.words import (
     clean,
@@ -50,7 +51,8 @@ def render_terminal(
     """Print the study so that a fresh reader can answer the five questions.
 
     At most ``SCREEN_LINES`` lines where the console has 100 columns or more; answers too long for
-    that are cut with a pointer to the report.
+    that are cut with a pointer to the report. Further looks, which are there only if somebody asked
+    for them, come on top of that.
 
     Parameters
     ----------
@@ -97,7 +99,12 @@ def render_terminal(
     if body is not None and panels:
         console.print(body)
         console.print()
-    for text in (*paragraphs, *tail):
+    for text in paragraphs:
+        console.print(text)
+    for panel in panels:
+        for name, sentence in further_sentences(panel):
+            console.print(Text.assemble((name, "bold"), ": ", _tight(sentence)))
+    for text in tail:
         console.print(text)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,54 @@ from commonmode.adapters.store.files import sha256_file
 from commonmode.adapters.store.packed import SUFFIX, unpack_panel
 from commonmode.adapters.store.panels import load_panel
 from commonmode.app.study.answers import answer_questions
+from commonmode.app.study.further import look_failures, look_to_json
 from commonmode.app.study.results import analysis_to_json, card_to_json, index_failures, plain
 from commonmode.converge.analysis import IndexOptions, analyse_panel
+from commonmode.converge.further import chosen_looks, further_looks
+from commonmode.market.clock import utc_iso
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 
-__all__ = ["converge_file"]
+__all__ = ["LookOptions", "converge_file"]
 
 _DEFAULT = IndexOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookOptions:
+    """Which further looks, and how (:func:`~commonmode.converge.further.further_looks`).
+
+    Attributes
+    ----------
+    names : tuple of str
+        None by default: they cost time.
+    every : int
+    tail_level : float
+    baseline_until_ms : int or None
+    """
+
+    names: tuple[str, ...] = ()
+    every: int = 1
+    tail_level: float = 0.05
+    baseline_until_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names before anything is computed."""
+        chosen_looks(self.names)
+
+    def words(self) -> Sequence[str]:
+        """The options of the command line that ask for these."""
+        if not self.names:
+            return ()
+        usual = LookOptions()
+        words = [f"--look {shlex.quote(name)}" for name in self.names]
+        if self.every != usual.every:
+            words.append(f"--look-every {self.every}")
+        if self.tail_level != usual.tail_level:
+            words.append(f"--tail-level {self.tail_level}")
+        if self.baseline_until_ms is not None:
+            words.append(f"--baseline-until {utc_iso(self.baseline_until_ms)}")
+        return words
 
 
 def converge_file(
@@ -32,6 +72,7 @@ def converge_file(
     *,
     select: Mapping[str, str] | None = None,
     options: IndexOptions | None = None,
+    looks: LookOptions | None = None,
 ) -> dict[str, Any]:
     """Read a panel file and compute its indices.
 
@@ -44,13 +85,15 @@ def converge_file(
     select : mapping of column to value, optional
         For a file of several panels.
     options : IndexOptions, optional
+    looks : LookOptions, optional
+        Further looks, at the models that the indices are of.
 
     Returns
     -------
     dict
         Results as a study's, with one panel.
     """
-    use = options or IndexOptions()
+    use, further = options or IndexOptions(), looks or LookOptions()
     inputs = {path.name: ""}
     notes: tuple[str, ...] = ()
     if path.suffix == SUFFIX:
@@ -78,6 +121,17 @@ def converge_file(
         cards=cards,
         notes=notes,
     )
+    looked = further_looks(
+        analysis.panel,
+        further.names,
+        alpha=use.alpha,
+        seed=use.seed,
+        baseline_until_ms=further.baseline_until_ms,
+        every=further.every,
+        tail_level=further.tail_level,
+    )
+    if looked:
+        report["further"] = [look_to_json(look) for look in looked]
     command = f"commonmode converge --panel {shlex.quote(str(path))}"
     if cards_path is not None:
         command += f" --cards {shlex.quote(str(cards_path))}"
@@ -88,6 +142,7 @@ def converge_file(
         command += f" --block-rows {use.minimum_block_rows}"
     if use.seed != _DEFAULT.seed:
         command += f" --seed {use.seed}"
+    command += "".join(f" {word}" for word in further.words())
     results: dict[str, Any] = plain(
         {
             "schema": "commonmode/results/1",
@@ -108,7 +163,7 @@ def converge_file(
             "greeks": None,
             "margin": None,
             "cards": [card_to_json(card) for card in cards],
-            "failures": index_failures(analysis),
+            "failures": [*index_failures(analysis), *look_failures(panel.name, looked)],
             "reproduce": command,
         }
     )

@@ -1,0 +1,81 @@
+"""Further looks in the report and on the terminal: their sentences, and their numbers folded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from commonmode.app.report.tables import Table
+from commonmode.app.report.words import clean, moment, number, p_value
+
+__all__ = ["further_section", "further_sentences"]
+
+_HEADINGS = {
+    "bias": "Bias",
+    "propagation": "Who follows whom (C5)",
+    "tail": "Who follows whom into the tail (C5)",
+    "recalibration": "Recalibrating together",
+    "herding": "Herding",
+    "procyclicality": "The cycle",
+    "monitoring": "Alarms along time",
+}
+
+
+def further_section(panel: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the template shows of a panel's further looks; empty where none were asked for."""
+    return [
+        {
+            "heading": _HEADINGS[look["name"]],
+            "findings": look["findings"],
+            "numbers": _numbers(look),
+            "table": _table(look),
+        }
+        for look in panel.get("further", ())
+    ]
+
+
+def further_sentences(panel: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and first sentence of every look, with how many more there are."""
+    said = []
+    for look in panel.get("further", ()):
+        more = len(look["findings"]) - 1
+        # A failure's sentence begins with the name, which stands before it already.
+        first = look["findings"][0]["sentence"].removeprefix(f"{look['name']} ")
+        said.append((look["name"], f"{first} ({more} more in --json)" if more else first))
+    return said
+
+
+def _numbers(look: Mapping[str, Any]) -> Table | None:
+    rows = tuple(
+        (name.replace("_", " "), _shown(name, value))
+        for finding in look["findings"][:1]
+        for name, value in finding["numbers"].items()
+    )
+    return Table("The first sentence's numbers", ("Number", "Value"), rows, (1,)) if rows else None
+
+
+def _table(look: Mapping[str, Any]) -> Table | None:
+    columns = look["columns"]
+    if not look["rows"]:
+        return None
+    rows = tuple(
+        tuple(_shown(name, cell) for name, cell in zip(columns, row, strict=True))
+        for row in look["rows"]
+    )
+    text = {"model", "kind", "sender", "receiver", "rule", "time_ms", "since_ms"}
+    return Table(
+        f"{_HEADINGS[look['name']]}: one row for each model, link or alarm",
+        tuple(name.removesuffix("_ms").replace("_", " ") for name in columns),
+        rows,
+        numeric=tuple(i for i, name in enumerate(columns) if name not in text),
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return clean(value)
+    if name.endswith("_ms"):
+        return moment(value)
+    if name.startswith("p_") or name.endswith("p_value"):
+        return p_value(value)
+    return number(value, 0 if isinstance(value, int) else 3)

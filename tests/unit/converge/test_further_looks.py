@@ -1,0 +1,182 @@
+"""Further looks: what each says, that they do not disturb one another, and what cannot be said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from commonmode.converge.bias import BiasResult
+from commonmode.converge.findings import Severity
+from commonmode.converge.further import LOOKS, FurtherLook, further_looks
+from commonmode.converge.monitoring import MonitoringSettings
+from commonmode.converge.monitoring_result import MonitoringResult
+from commonmode.converge.propagation import Propagation
+from commonmode.core.errors import ConfigurationError
+from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.lab.worlds import WorldConfig, simulate_world
+from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.panel.laboratory import panel_of_world
+
+FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
+
+
+@pytest.fixture(scope="module")
+def panel() -> ErrorPanel:
+    """Half a year of hours; four of eight models share half of their deviations' variance."""
+    world = simulate_world(WorldConfig(times=4400, planted_share=0.5, planted_models=4), seed=1)
+    made = panel_of_world(world)
+    scale = np.exp(0.3 * np.sin(np.arange(4400) / 200.0))[:, None]
+    return replace(made, scale=scale)
+
+
+@pytest.fixture(scope="module")
+def looks(panel: ErrorPanel) -> dict[str, FurtherLook]:
+    return {look.name: look for look in further_looks(panel, ["all"], monitoring=FAST)}
+
+
+def test_all_are_there_in_order_and_speak_for_themselves(
+    looks: dict[str, FurtherLook], panel: ErrorPanel
+) -> None:
+    assert tuple(looks) == LOOKS
+    for name, look in looks.items():
+        assert isinstance(look.result, Success), look
+        assert look.findings
+        for finding in look.findings:
+            assert (finding.index, finding.panel) == (name, panel.name)
+            assert finding.sentence.endswith(".")
+        if name != "bias":
+            assert look.findings[0].sentence == look.result.value.sentence
+        assert look.findings[0].numbers
+
+
+def test_planted_sharing_is_called_synchrony_and_nobody_is_called_a_follower(
+    looks: dict[str, FurtherLook],
+) -> None:
+    assert looks["recalibration"].findings[0].severity is Severity.ALERT
+    assert looks["propagation"].findings[0].severity is Severity.FINE
+    assert looks["tail"].findings[0].severity is Severity.FINE
+    assert looks["herding"].findings[0].severity is not Severity.ALERT
+
+
+def test_a_look_says_the_same_whoever_else_is_asked_for(
+    looks: dict[str, FurtherLook], panel: ErrorPanel
+) -> None:
+    one, two = further_looks(panel, ["tail", "propagation", "tail"])
+    assert (one.name, two.name) == ("propagation", "tail")
+    assert one.findings == looks["propagation"].findings
+    assert two.findings == looks["tail"].findings
+    direct = Propagation().fit(panel).result_
+    assert one.findings[0].numbers == direct.numbers
+
+
+def test_options_reach_the_looks(panel: ErrorPanel) -> None:
+    until = int(panel.times_ms[24 * 90])
+    coarse, tail, monitor = further_looks(
+        panel,
+        ["monitoring", "tail", "propagation"],
+        alpha=0.01,
+        seed=3,
+        every=2,
+        tail_level=0.1,
+        baseline_until_ms=until,
+        monitoring=FAST,
+    )
+    assert isinstance(coarse.result, Success)
+    assert isinstance(tail.result, Success)
+    assert isinstance(monitor.result, Success)
+    direct = Propagation(alpha=0.01, every=2, rng=3).fit(panel).result_
+    assert coarse.result.value.sentence == direct.sentence
+    assert tail.result.value.level == 0.1
+    assert isinstance(monitor.result.value, MonitoringResult)
+    assert monitor.result.value.baseline_blocks == 90
+
+
+def test_monitoring_tells_what_changed_and_when(panel: ErrorPanel) -> None:
+    """Everybody is of one mind from the middle on."""
+    assert panel.benchmark_a is not None
+    half = len(panel.times_ms) // 2
+    forecast = panel.forecast.copy()
+    forecast[half:] = forecast[half:].mean(axis=2, keepdims=True) * np.exp(
+        0.02 * np.random.default_rng(1).standard_normal(forecast[half:].shape)
+    )
+    (look,) = further_looks(replace(panel, forecast=forecast), ["monitoring"], monitoring=FAST)
+    assert look.findings[0].severity is Severity.ALERT
+    assert isinstance(look.result, Success)
+    rules = {alert.rule for alert in look.result.value.alerts}
+    assert len(look.findings) == 1 + len(rules)
+    assert look.findings[0].numbers["alarms"] == len(look.result.value.alerts)
+
+
+def test_what_cannot_be_said_is_a_failed_cell_and_harms_nobody(panel: ErrorPanel) -> None:
+    short = replace(
+        panel,
+        times_ms=panel.times_ms[:500],
+        forecast=panel.forecast[:500],
+        outcome=panel.outcome[:500],
+        scale=np.ones((500, 1)),
+        benchmark_a=panel.benchmark_a[:500] if panel.benchmark_a is not None else None,
+        benchmark_b=panel.benchmark_b[:500] if panel.benchmark_b is not None else None,
+    )
+    looks = {look.name: look for look in further_looks(short, ["all"])}
+    reasons = {
+        name: look.result.reason for name, look in looks.items() if isinstance(look.result, Failure)
+    }
+    assert reasons == {
+        "tail": FailureReason.CALCULATION_FAILED,
+        "procyclicality": FailureReason.NOT_APPLICABLE,
+        "monitoring": FailureReason.CALCULATION_FAILED,
+    }
+    for name in reasons:
+        result = looks[name].result
+        assert isinstance(result, Failure)
+        assert result.message
+        assert result.remedy
+        (finding,) = looks[name].findings
+        assert finding.severity is Severity.UNKNOWN
+        assert result.remedy in finding.sentence
+    (alone,) = further_looks(short, ["bias"])
+    assert alone.findings == looks["bias"].findings
+    assert isinstance(alone.result, Success)
+    assert isinstance(alone.result.value, BiasResult)
+
+
+def test_without_benchmarks_only_what_needs_none_is_said(panel: ErrorPanel) -> None:
+    bare = replace(panel, benchmark_a=None, benchmark_b=None)
+    looks = {look.name: look.result for look in further_looks(bare, ["all"])}
+    away = {name for name, result in looks.items() if isinstance(result, Failure)}
+    assert away == {"recalibration", "herding", "procyclicality", "monitoring"}
+    for name in away:
+        result = looks[name]
+        assert isinstance(result, Failure)
+        assert result.reason is FailureReason.NOT_APPLICABLE
+
+
+def test_one_model_and_other_kinds(panel: ErrorPanel) -> None:
+    alone = panel.select_models(panel.models[:1])
+    done = [look.name for look in further_looks(alone, ["all"]) if isinstance(look.result, Success)]
+    assert done == ["bias"]
+    values = replace(panel, kind=PanelKind.VALUE, level=0.0)
+    (look,) = further_looks(values, ["procyclicality"])
+    assert isinstance(look.result, Failure)
+    assert look.result.reason is FailureReason.NOT_APPLICABLE
+
+
+def test_copies_of_one_model_fail_by_name(panel: ErrorPanel) -> None:
+    copies = replace(panel, forecast=np.repeat(panel.forecast[:, :, :1], 8, axis=2))
+    looks = further_looks(copies, ["propagation", "tail", "recalibration", "herding"])
+    propagation = looks[0].result
+    assert isinstance(propagation, Failure)
+    assert "nobody follows anybody" in propagation.message
+    assert all(look.findings for look in looks)
+
+
+def test_bad_requests_name_the_remedy(panel: ErrorPanel) -> None:
+    with pytest.raises(ConfigurationError, match="propagaton") as caught:
+        further_looks(panel, ["bias", "propagaton"])
+    assert "monitoring, or all" in caught.value.remedy
+    for wrong in ({"every": 0}, {"tail_level": 0.5}, {"alpha": 0.0}):
+        with pytest.raises(ConfigurationError):
+            further_looks(panel, ["bias"], **wrong)  # type: ignore[arg-type]
+    assert further_looks(panel, []) == ()

@@ -16,7 +16,8 @@ from commonmode.exposure.book import ResolvedBook, instrument_of, resolve
 from commonmode.exposure.surfaces import FittedSurfaces
 from commonmode.margin.accounts import Account, Accounts
 from commonmode.margin.market import Assets, Expiries, MarginMarket, Underlyings
-from commonmode.market.instruments import Instrument, InstrumentKind
+from commonmode.margin.staleness import stale_collateral, stale_instruments
+from commonmode.market.instruments import Instrument
 from commonmode.market.snapshot import Snapshot
 from commonmode.register.book import Book, Position
 from commonmode.register.model import FittedSurface
@@ -119,7 +120,7 @@ def assemble(
     }
     vols = {each: _vols(table, fits) for each, fits in fitted.items()}
     failures = _instrument_failures(table, vols[model], model, fitted[model])
-    failures |= _stale(table, underlyings, expiries, underlying, expiry, max_age_seconds)
+    failures |= stale_instruments(table, underlyings, expiries, underlying, expiry, max_age_seconds)
     market = MarginMarket(
         time_ms=snapshot.time_ms,
         underlyings=underlyings,
@@ -133,7 +134,7 @@ def assemble(
         alternatives={each: vol for each, vol in vols.items() if each != model},
         failures=failures,
     )
-    return Portfolio(market, _gather(accounts, market, broken))
+    return Portfolio(market, _gather(accounts, market, broken, max_age_seconds))
 
 
 def _underlyings(snapshot: Snapshot, confidences: Mapping[CurrencyCode, float]) -> Underlyings:
@@ -265,32 +266,6 @@ def _instrument_failures(
     return failures
 
 
-def _stale(
-    table: ResolvedBook,
-    underlyings: Underlyings,
-    expiries: Expiries,
-    underlying: IntArray,
-    expiry: IntArray,
-    max_age_seconds: float,
-) -> dict[int, Failure]:
-    """Rows whose spot or forward is older than allowed."""
-    failures = {}
-    for row in range(len(table)):
-        stamps = {str(table.underlying[row]): int(underlyings.stamp_ms[underlying[row]])}
-        if table.kind[row] in (InstrumentKind.OPTION.value, InstrumentKind.FUTURE.value):
-            stamps["its forward"] = int(expiries.stamp_ms[expiry[row]])
-        feed, stamp = min(stamps.items(), key=lambda item: item[1])
-        age = (table.time_ms - stamp) / 1000.0
-        if age > max_age_seconds:
-            failures[row] = Failure(
-                FailureReason.STALE_DATA,
-                f"{table.instrument[row]}: the feed of {feed} is {age:.0f} s old, "
-                f"{max_age_seconds:.0f} s are allowed",
-                "restart the feed, or allow an older one",
-            )
-    return failures
-
-
 def _assets(assets: Sequence[Asset], underlyings: Underlyings) -> Assets:
     coins = {name: u for u, name in enumerate(underlyings.name.tolist())}
     stated = {str(asset.name): asset for asset in assets}
@@ -310,7 +285,10 @@ def _assets(assets: Sequence[Asset], underlyings: Underlyings) -> Assets:
 
 
 def _gather(
-    accounts: Sequence[Account], market: MarginMarket, broken: Mapping[str, Failure]
+    accounts: Sequence[Account],
+    market: MarginMarket,
+    broken: Mapping[str, Failure],
+    max_age_seconds: float,
 ) -> Accounts:
     rows = {name: row for row, name in enumerate(market.instruments.instrument.tolist())}
     columns = {name: c for c, name in enumerate(market.assets.name.tolist())}
@@ -318,7 +296,7 @@ def _gather(
     positions: list[list[tuple[int, float]]] = []
     collateral = np.zeros((len(accounts), len(columns)))
     for a, account in enumerate(accounts):
-        problem = _problem(account, market, rows, columns, broken)
+        problem = _problem(account, market, rows, columns, broken, max_age_seconds)
         if problem is not None:
             failures[a] = problem
             positions.append([])
@@ -352,6 +330,7 @@ def _problem(
     rows: Mapping[str, int],
     columns: Mapping[str, int],
     broken: Mapping[str, Failure],
+    max_age_seconds: float,
 ) -> Failure | None:
     """Why the account cannot be margined, if it cannot."""
     for position in account.book.positions:
@@ -390,4 +369,7 @@ def _problem(
                 f"collateral {name} has no price",
                 f"state its price; known: {', '.join(priced) or 'none'}",
             )
+        old = stale_collateral(market, name, column, max_age_seconds)
+        if old is not None:
+            return old
     return None

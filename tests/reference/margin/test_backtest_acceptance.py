@@ -75,6 +75,8 @@ def test_what_is_not_reached_stays_said(again: dict[str, Any]) -> None:
         assert 0.85 < against(linear, "deribit")["ratio"]["value"] < 1.0
         assert against(linear, "pm2")["travel_usd"] > 1.0
         assert linear["rejected_conditional"] > linear["expected"]
+    every = result(again, "linear", 1, "bounded", "test", "all")
+    assert against(every, "historical VaR")["ratio"]["high"] > 1.0
     bounded = result(again, "linear", 1, "bounded", "test", "published")
     assert bounded["pooled"]["p_value"] < 0.05
 

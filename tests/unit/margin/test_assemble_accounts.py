@@ -196,6 +196,21 @@ def test_stale_feeds_fail_what_depends_on_them() -> None:
     assert "600 s old" in found.failures[0].message
 
 
+def test_collateral_of_a_stale_coin_fails_its_holders() -> None:
+    # The youngest quote of the coin, and so its spot, was stamped 540 s ago.
+    later = Snapshot(TIME + 600_000, snapshot().chains)
+    surfaces = {BTC: {FLAT: Success(Line())}}
+    posted = Account(Book(BookId("posted"), ()), collateral=(Holding(BTC, 1.0),))
+    accounts = [posted, account("cash", cash=1.0)]
+    assert not assemble(accounts, later, surfaces, FLAT, max_age_seconds=540).accounts.failures
+    found = assemble(accounts, later, surfaces, FLAT, max_age_seconds=530).accounts
+    assert list(found.failures) == [0]
+    assert found.failures[0].reason is FailureReason.STALE_DATA
+    stated = [Asset(BTC, price=30_000.0)]  # a price of one's own is not the feed's
+    own = assemble(accounts, later, surfaces, FLAT, max_age_seconds=530, assets=stated)
+    assert not own.accounts.failures
+
+
 def test_collateral_takes_the_price_of_its_coin_or_its_own() -> None:
     one = Account(
         Book.of("a", []),

@@ -92,8 +92,9 @@ def margin(
 
 def _failed(value: dict[str, object]) -> bool:
     """Whether a method, or an account under every method, has no margin."""
-    accounts = value["accounts"]
-    assert isinstance(accounts, list)
+    stated, traded = value["accounts"], value.get("what_if")
+    assert isinstance(stated, list)
+    accounts = [*stated, traded["after"]] if isinstance(traded, dict) else stated
     cells = [
         [cell["failure"] is not None for cell in account["methods"].values()]
         for account in accounts

@@ -99,12 +99,13 @@ def render_terminal(
     if body is not None and panels:
         console.print(body)
         console.print()
-    for text in paragraphs:
-        console.print(text)
-    for panel in panels:
-        for name, sentence in further_sentences(panel):
-            console.print(Text.assemble((name, "bold"), ": ", _tight(sentence)))
-    for text in tail:
+    looks = [
+        Text.assemble((name, "bold"), ": ", _tight(sentence))
+        for panel in panels
+        for name, sentence in further_sentences(panel)
+    ]
+    legend = int(bool(panels) and wide)  # stays with its table
+    for text in (*paragraphs, *tail[:legend], *looks, *tail[legend:]):
         console.print(text)
 
 

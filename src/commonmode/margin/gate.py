@@ -41,6 +41,9 @@ __all__ = ["NOTICES", "parameter_gate"]
 #: Properties whose failure is reported and refuses nothing, unless the caller says otherwise.
 NOTICES = frozenset({Property.SPLITTING, Property.CONFIDENCE})
 
+# A failure of these is never too small to matter.
+_STRICT = frozenset({Property.NOT_NEGATIVE, Property.INITIAL_COVERS})
+
 _ROUNDING = 1e-9
 
 
@@ -83,7 +86,7 @@ class _Gate:
         witness = None
         if failed:
             count = int(np.sum(share > _ROUNDING))
-            if share[row] <= self.materiality:
+            if share[row] <= self.materiality and which not in _STRICT:
                 severity = Severity.NOTICE
             witness = Witness(books.names[row], books.describe(row, self.market))
             figures = ", ".join(f"{name} {value:,.2f}" for name, value in values.items())
@@ -342,7 +345,8 @@ def parameter_gate(
         nets nothing by design will want ``HEDGED`` here too.
     materiality : float
         Share of the gross notional of a probe up to which a failure is a notice. Zero is strict:
-        nothing beyond rounding is forgiven.
+        nothing beyond rounding is forgiven. A negative requirement, or an initial one below that
+        of maintenance, is never forgiven.
 
     Returns
     -------

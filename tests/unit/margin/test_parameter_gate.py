@@ -87,6 +87,13 @@ def test_the_current_set_is_refused_only_where_its_skew_charges_gains() -> None:
     assert not gate(INVERTED, materiality=CURRENT.contingency.option_initial).accepted
 
 
+def test_initial_below_maintenance_is_never_too_small_to_matter() -> None:
+    slight = ShareMargin(share=0.05, initial_factor=0.99)
+    found = of(parameter_gate(slight, materiality=1e-3), Property.INITIAL_COVERS)
+    assert found.numbers["share of notional"] < 1e-3
+    assert found.severity is Severity.REFUSE
+
+
 def test_the_jump_in_confidence_is_reported_not_refused() -> None:
     found = of(gate(CURRENT), Property.CONFIDENCE)
     assert not found.passed

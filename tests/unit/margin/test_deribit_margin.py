@@ -30,6 +30,7 @@ from commonmode.margin.deribit import (
     shocked_vol,
     worst_case,
 )
+from commonmode.margin.dynamic.profit import mark_values
 from commonmode.margin.method import MarginMethod
 from commonmode.pricing.inverse import inverse_price
 
@@ -176,6 +177,14 @@ def test_bad_accounts_do_not_touch_the_others() -> None:
     alone = METHOD.margin(accounts_on(MARKET, books_[:1]), MARKET)
     assert table.initial[0] == table.initial[5] == alone.initial[0] > 0.0
     assert (table.equity[4], table.initial[4]) == (100.0, 0.0)
+
+
+def test_options_in_coin_are_worth_their_premium_at_the_index() -> None:
+    table = METHOD.margin(accounts_on(MARKET, [{CALL: -1.0}]), MARKET)
+    row = MARKET.instruments.instrument.tolist().index(CALL)
+    worth = mark_values(MARKET)[row]
+    assert MARKET.instruments.forward[row] != MARKET.instruments.index[row]
+    assert table.equity[0] == pytest.approx(-worth, rel=1e-12)
 
 
 def test_cash_counts_at_the_price_of_the_stablecoin() -> None:

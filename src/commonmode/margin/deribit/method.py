@@ -264,7 +264,9 @@ class DeribitMargin:
             )
             # The delta that the venue publishes, not the premium-adjusted one.
             greeks = black76_greeks(forward, strike, years, vol, sign=sign)
-            mark[option], delta[option] = greeks.price, greeks.delta
+            # A premium in coin is the value over the forward: in USD at the index, not the forward.
+            unit_usd = market.underlyings.spot[u] / forward if coin_settled else 1.0
+            mark[option], delta[option] = greeks.price * unit_usd, greeks.delta
             linear = np.flatnonzero((ledger == at) & np.isin(table.kind, DELTA_ONE))
             pnl[linear] = future_pnl(table.forward[linear], grid, coin_settled=coin_settled)
             delta[linear] = 1.0

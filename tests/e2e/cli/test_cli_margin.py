@@ -165,7 +165,7 @@ def test_what_if(cli, study: Path) -> None:
         # The requirement is that of the book after the trades; the option has been paid for.
         assert after["methods"][method]["initial"] == cell["initial"]
         before = value["accounts"][0]["methods"][method]
-        np.testing.assert_allclose(after["methods"][method]["equity"], before["equity"], rtol=2e-2)
+        np.testing.assert_allclose(after["methods"][method]["equity"], before["equity"], rtol=1e-9)
     for method, legs in value["legs"].items():
         total = sum(leg["initial"] for leg in legs["legs"])
         want = value["accounts"][0]["methods"][method]["initial"]
@@ -306,7 +306,16 @@ def test_instruments_of_one_method_only(cli, study: Path) -> None:
     for method in ("pm2", "standard", "deribit"):
         assert cells[method]["failure"]["reason"] == "unsupported"
         assert "BTC-POWER-2" in cells[method]["failure"]["message"]
-    assert accounts == by_name(plain)
+    before = by_name(plain)
+    # The search for thresholds is shared: where it looks depends on whom it serves, and its roots
+    # are those of its tolerance. Everything else is the same to the bit.
+    found, alone = (
+        [cell.pop("thresholds")["spot_factors"] for cell in each["strangle"].values()]
+        for each in (accounts, before)
+    )
+    assert accounts == before
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 def test_a_stablecoin_at_65_cents(cli, study: Path) -> None:

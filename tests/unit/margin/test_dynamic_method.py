@@ -104,7 +104,8 @@ def test_components_and_legs_add_up_for_every_kind_of_account() -> None:
     )
     assert table.components["convergence"].tolist() == [1_234.0, 0.0, 0.0, 0.0, 0.0]
     assert (table.components["disagreement"] >= 0).all()
-    assert (table.initial >= table.maintenance).all()
+    # An account that opens at its limit has room before it is liquidated.
+    assert (table.initial > 1.02 * table.maintenance).all()
     assert (table.maintenance > 0).all()
     for row in range(len(MIXED)):
         legs = method.legs(both.accounts, both.market, row)
@@ -167,6 +168,19 @@ def test_models_that_disagree_cost_margin_and_their_legs_are_shown() -> None:
     assert method.margin(both.accounts, alone).components["disagreement"][0] == 0.0
     legs = method.legs(both.accounts, both.market, 0)
     np.testing.assert_allclose(legs.initial.sum(), table.initial[0], rtol=1e-10)
+
+
+def test_a_model_that_cannot_value_a_position_is_named() -> None:
+    both, method = margined(account("a", (CALL, -1.0), cash=1e5))
+    blind = replace(
+        both.market,
+        alternatives={**both.market.alternatives, ModelId("blind"): np.full(1, np.nan)},
+    )
+    seen = method.margin(both.accounts, both.market)
+    table = method.margin(both.accounts, blind)
+    assert not seen.notices
+    assert "blind: no volatility" in table.notices[0][0]
+    np.testing.assert_array_equal(table.maintenance, seen.maintenance)
 
 
 def test_oracle_confidence_costs_continuously() -> None:

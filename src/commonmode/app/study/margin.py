@@ -20,8 +20,11 @@ from commonmode.app.study.people import People, draw_people, people_at
 from commonmode.app.study.schema import MarginSettings, StudyFile, find_study, load_study
 from commonmode.core.errors import ConfigurationError
 from commonmode.exposure.surfaces import calibrate_surfaces
-from commonmode.margin.accounts import Account
+from commonmode.margin.accounts import Account, Accounts
+from commonmode.margin.dynamic.method import Dynamic
 from commonmode.margin.dynamic.profit import mark_values
+from commonmode.margin.market import MarginMarket
+from commonmode.margin.method import Legs, MarginMethod, MarginTable
 from commonmode.market.feed import Feed
 from commonmode.register.book import Book, Position
 
@@ -237,7 +240,46 @@ def _paid(desk: MarginDesk, trades: Sequence[Position]) -> MarginDesk:
     cash = accounts.cash.copy()
     cash[1] -= np.nan_to_num(cost) / market.stable_price
     portfolio = replace(desk.portfolio, accounts=replace(accounts, cash=cash))
-    return replace(desk, portfolio=portfolio)
+    # Ours marks as above. Others discount, or leave the basis out: each is paid at its own marks.
+    methods = tuple(
+        one if isinstance(one, Dynamic) else _PaidAtOwnMarks.of(one, portfolio.accounts, market)
+        for one in desk.built.methods
+    )
+    return replace(desk, portfolio=portfolio, built=replace(desk.built, methods=methods))
+
+
+@dataclass(frozen=True, slots=True)
+class _PaidAtOwnMarks:
+    """A method for which the trades of the account after them cost what it values them at."""
+
+    method: MarginMethod
+    cash: float
+
+    @classmethod
+    def of(cls, method: MarginMethod, accounts: Accounts, market: MarginMarket) -> _PaidAtOwnMarks:
+        """The payment that leaves the account's equity as it was; a failed account pays nothing."""
+        before, after = method.margin(accounts, market).equity
+        more = replace(accounts, cash=accounts.cash + 1.0)
+        per_unit = method.margin(more, market).equity[0] - before
+        paid = (before - after) / per_unit
+        return cls(method, float(paid) if np.isfinite(paid) else 0.0)
+
+    @property
+    def id(self) -> str:
+        """The method's own name."""
+        return self.method.id
+
+    def _settled(self, accounts: Accounts) -> Accounts:
+        traded = np.char.endswith(accounts.ids, _AFTER)
+        return replace(accounts, cash=accounts.cash + np.where(traded, self.cash, 0.0))
+
+    def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
+        """The method's table with the payment made."""
+        return self.method.margin(self._settled(accounts), market)
+
+    def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:
+        """The method's legs with the payment made."""
+        return self.method.legs(self._settled(accounts), market, row)
 
 
 def _netted(trades: Sequence[Position]) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ For each account::
     loss      = MarginMix of the expected shortfalls under normal, stressed and broken correlation
                 and of the worst hypothetical move, at the account's own liquidation horizon
     initial   = loss at the initial level + disagreement + close-out + oracle + convergence
-    maintenance = loss at the maintenance level + close-out
+    maintenance = loss at the maintenance level (a smaller hypothetical share) + close-out
 
 Collateral stands in the scenarios with the portfolio, so wrong-way risk needs no haircut. The
 disagreement is the excess of the shortfall under other surface models, carried at the marks of the
@@ -36,6 +36,7 @@ from commonmode.margin.dynamic.profit import (
     instrument_profit,
     mark_values,
     missing_factors,
+    silent_models,
 )
 from commonmode.margin.dynamic.scenarios import JointScenarios
 from commonmode.margin.market import MarginMarket
@@ -131,8 +132,8 @@ class Dynamic:
         maintenance = {name: np.full(n, np.nan) for name in ("loss", "close_out")}
         for rows in self._blocks(n):
             block, scale = accounts.select(rows), worked.scale[rows]
-            first = self._loss(block, worked.profits, scale, self.parameters.initial_level)
-            second = self._loss(block, worked.profits, scale, self.parameters.maintenance_level)
+            first = self._loss(block, worked.profits, scale)
+            second = self._loss(block, worked.profits, scale, maintenance=True)
             initial["loss"][rows] = first.requirement
             maintenance["loss"][rows] = second.requirement
             initial["disagreement"][rows] = self._disagreement(block, worked, scale, first)[0]
@@ -165,8 +166,8 @@ class Dynamic:
         account = accounts.select(np.array([row], dtype=np.int64))
         worked = self._work(account, market)
         p = self.parameters
-        first = self._loss(account, worked.profits, worked.scale, p.initial_level)
-        second = self._loss(account, worked.profits, worked.scale, p.maintenance_level)
+        first = self._loss(account, worked.profits, worked.scale)
+        second = self._loss(account, worked.profits, worked.scale, maintenance=True)
         initial = first.legs(account, worked.profits)
         other = self._disagreement(account, worked, worked.scale, first)[1]
         if other is not None:
@@ -241,9 +242,14 @@ class Dynamic:
         accounts: Accounts,
         profits: tuple[ScenarioProfit, ...],
         scale: FloatArray,
-        level: float,
+        *,
+        maintenance: bool = False,
     ) -> Loss:
-        return joint_loss(accounts, profits, self.parameters.mix, level, scale)
+        p = self.parameters
+        mix, level = p.mix, p.initial_level
+        if maintenance:
+            mix, level = p.maintenance_mix, p.maintenance_level
+        return joint_loss(accounts, profits, mix, level, scale)
 
     def _disagreement(
         self, accounts: Accounts, worked: _Worked, scale: FloatArray, own: Loss
@@ -253,11 +259,10 @@ class Dynamic:
         if not worked.others or not p.disagreement_weight:
             return np.zeros(len(accounts)), None
         losses = {
-            model: self._loss(accounts, profits, scale, p.initial_level)
-            for model, profits in worked.others.items()
+            model: self._loss(accounts, profits, scale) for model, profits in worked.others.items()
         }
         table = np.stack([own.requirement, *(loss.requirement for loss in losses.values())])
-        # A model that does not reach an instrument has no opinion; it does not fail the account.
+        # A model that does not reach an instrument has no opinion: a notice, not a failure.
         table = np.where(np.isnan(table), own.requirement, table)
         order = np.argsort(table, axis=0, kind="stable")
         at = int(np.ceil(p.disagreement_quantile * (len(table) - 1)))
@@ -343,6 +348,10 @@ class Dynamic:
                 line = f"{coin} has too short a history: {proxies[coin]} stands in for it"
                 if line not in notices.setdefault(row, []):
                     notices[row].append(line)
+        for row, models in silent_models(accounts, market).items():
+            if row not in failures and self.parameters.disagreement_weight:
+                line = f"{', '.join(models)}: no volatility for a position, so no part in the "
+                notices.setdefault(row, []).append(line + "disagreement")
         if not 0.95 <= market.stable_price <= 1.05:
             line = f"cash is counted at {market.stable_price:g} USD per unit of the stablecoin"
             for row in range(len(accounts)):

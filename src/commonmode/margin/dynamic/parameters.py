@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from commonmode.core.errors import ConfigurationError
 from commonmode.margin.dynamic.mixing import MarginMix
@@ -19,6 +19,10 @@ class DynamicParameters:
     initial_level, maintenance_level : float
         Levels of the expected shortfall, in (0, 1); maintenance not above initial. 0.99 for
         cleared derivatives is EMIR RTS 153/2013 Art. 24.
+    maintenance_hypothetical : float
+        Part of the mix's hypothetical share that maintenance has to cover, in [0, 1]. Below 1 an
+        account that opens at its limit has room before it is liquidated also where a hypothetical
+        move sets its margin; 0.8 is the factor both published methods put on their scenarios.
     multiplier : float
         Factor on the shortfall, > 0: what calibration to a target coverage sets.
     mix : MarginMix
@@ -43,6 +47,7 @@ class DynamicParameters:
 
     initial_level: float = 0.99
     maintenance_level: float = 0.975
+    maintenance_hypothetical: float = 0.8
     multiplier: float = 1.0
     mix: MarginMix = field(
         default_factory=lambda: MarginMix(correlation_stress=0.25, hypothetical_share=0.25)
@@ -56,11 +61,18 @@ class DynamicParameters:
     confidence_floor: float = 0.95
     confidence_rate: float = 0.4
 
+    @property
+    def maintenance_mix(self) -> MarginMix:
+        """The mix at the maintenance level."""
+        share = self.mix.hypothetical_share * self.maintenance_hypothetical
+        return replace(self.mix, hypothetical_share=share)
+
     def __post_init__(self) -> None:
         """Check the bounds; every problem is named at once."""
         bounds = {
             "initial_level": 0 < self.initial_level < 1,
             "maintenance_level": 0 < self.maintenance_level <= self.initial_level,
+            "maintenance_hypothetical": 0 <= self.maintenance_hypothetical <= 1,
             "multiplier": 0 < self.multiplier < float("inf"),
             "participation": 0 < self.participation <= 1,
             "reaction_minutes": 0 <= self.reaction_minutes < float("inf"),

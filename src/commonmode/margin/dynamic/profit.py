@@ -15,7 +15,7 @@ from commonmode.margin.dynamic.scenarios import JointScenarios
 from commonmode.margin.market import MarginMarket
 from commonmode.pricing.kernels import Engine
 
-__all__ = ["ScenarioProfit", "instrument_profit", "mark_values", "missing_factors"]
+__all__ = ["ScenarioProfit", "instrument_profit", "mark_values", "missing_factors", "silent_models"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,3 +183,15 @@ def _cash(market: MarginMarket, scenarios: JointScenarios, stable: str) -> Float
         column = scenarios.column(stable)
         out[:, column] = market.stable_price * np.expm1(scenarios.log_returns[:, column])
     return out
+
+
+def silent_models(accounts: Accounts, market: MarginMarket) -> dict[int, list[str]]:
+    """Surface models that cannot value a position, by account."""
+    table = market.instruments
+    needed = table.is_option | table.is_curved_perpetual
+    silent: dict[int, list[str]] = {}
+    for model, vol in market.alternatives.items():
+        missing = (needed & ~(vol > 0))[accounts.instrument]
+        for row in np.unique(accounts.row[missing]).tolist():
+            silent.setdefault(row, []).append(str(model))
+    return silent

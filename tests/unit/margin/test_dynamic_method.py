@@ -17,6 +17,9 @@ from commonmode.margin.dynamic.hypothetical import hypothetical_scenarios
 from commonmode.margin.dynamic.liquidity import HedgeMarket, Liquidity, measure_liquidity
 from commonmode.margin.dynamic.method import Dynamic, ScenarioSets
 from commonmode.margin.dynamic.parameters import DynamicParameters
+from commonmode.margin.gate import parameter_gate
+from commonmode.margin.gate_probes import reference_market
+from commonmode.margin.gate_report import Property
 from commonmode.market.chain import OptionChain
 from commonmode.market.snapshot import Snapshot
 from commonmode.register.book import Book
@@ -295,3 +298,16 @@ def test_liquidity_is_read_from_the_quotes() -> None:
     np.testing.assert_allclose([half[CALL], half["BTC-POWER-2"]], [0.05, 0.05])
     assert half["BTC-PERPETUAL"] == 0.0
     assert isinstance(method.liquidity, Liquidity)
+
+
+def test_the_defaults_pass_the_parameter_gate() -> None:
+    """As the command line asks it of the published sets: no rate, a thousandth of notional."""
+    market = reference_market(rate=0.0)
+    needs = market.instruments.is_option
+    liquidity = Liquidity({BTC: DEEP}, np.where(needs, 0.01, 0.0), np.full(len(needs), np.nan))
+    report = parameter_gate(Dynamic(SETS, liquidity), market, materiality=1e-3)
+    assert report.accepted
+    # Five times the shortfall asks more for a bought option than it is worth: refused.
+    wild = DynamicParameters(multiplier=5.0)
+    refused = parameter_gate(Dynamic(SETS, liquidity, wild), market, materiality=1e-3)
+    assert Property.LONG_OPTION in {finding.property for finding in refused.refusals}

@@ -318,6 +318,36 @@ def test_instruments_of_one_method_only(cli, study: Path) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
+POSTED = """
+[[accounts]]
+id = "posted"
+positions = { "BTC-PERPETUAL" = 5000 }
+collateral = { WSTBTC = 1.5, USDC = 2000 }
+
+[[assets]]
+name = "WSTBTC"
+price = 36000.0
+follows = "BTC"
+
+[[assets]]
+name = "USDC"
+price = 0.999
+"""
+
+
+def test_what_is_posted_gives_way_when_it_is_needed(cli, study: Path) -> None:
+    code, value = asked(cli, study, POSTED, "--method", "dynamic")
+    assert code == 0
+    (cell,) = by_name(value)["posted"].values()
+    np.testing.assert_allclose(cell["equity"], 1.5 * 36_000 + 2_000 * 0.999)
+    legs = {leg["leg"]: leg["initial"] for leg in value["legs"]["dynamic"]["legs"]}
+    assert value["legs"]["dynamic"]["scenario"] == "coins -30 %, vol +50 %, WSTBTC -10 %"
+    # A quarter of the worst hypothetical move: the token falls with its coin and by its basis.
+    basis = 36_000 * (1 - 0.7 * 0.9)
+    np.testing.assert_allclose(legs["WSTBTC"], 0.25 * 1.5 * basis, rtol=1e-9)
+    assert "USDC" not in legs
+
+
 def test_a_stablecoin_at_65_cents(cli, study: Path) -> None:
     words = ("--no-thresholds",)
     _, plain = asked(cli, study, GOOD, *words)

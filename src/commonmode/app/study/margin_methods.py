@@ -187,7 +187,9 @@ def _dynamic(
     }
     panel = return_panel(histories, until_ms=snapshot.time_ms)
     named = [NamedMove(one.label, one.returns, one.vol_moves) for one in settings.moves]
-    sets, failed = build_scenarios(panel, coins=coins, moves=named or None)
+    # What is posted besides the coins has no history here: a peg, the basis of a staking token.
+    posted = [name for name in market.assets.name.tolist() if name not in coins]
+    sets, failed = build_scenarios(panel, coins=coins, moves=named or None, still=posted)
     hedge = hedge_markets(
         histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
     )

@@ -74,7 +74,8 @@ def round_moves(factors: Sequence[str], coins: Sequence[str]) -> tuple[NamedMove
     """Hypothetical moves in round figures for what a history may not hold.
 
     All coins fall by 30 % with volatility up by half, all rise by 30 % with volatility up by a
-    third; each other factor (a stablecoin, the basis of a staking token) loses 10 % on its own.
+    third. Each other factor (a stablecoin, the basis of a staking token) loses 10 % on its own, and
+    together with the coins' fall: what is posted gives way when it is needed.
     """
     moves = [
         NamedMove("coins -30 %, vol +50 %", dict.fromkeys(coins, -0.3), dict.fromkeys(coins, 0.5)),
@@ -82,6 +83,13 @@ def round_moves(factors: Sequence[str], coins: Sequence[str]) -> tuple[NamedMove
     ]
     others = [name for name in factors if name not in coins]
     moves += [NamedMove(f"{name} -10 %", {name: -0.1}) for name in others]
+    crash = dict.fromkeys(coins, -0.3)
+    moves += [
+        NamedMove(
+            f"coins -30 %, vol +50 %, {name} -10 %", crash | {name: -0.1}, dict.fromkeys(coins, 0.5)
+        )
+        for name in others
+    ]
     return tuple(moves)
 
 
@@ -129,6 +137,7 @@ def build_scenarios(
     coins: Sequence[str] | None = None,
     moves: Sequence[NamedMove] | None = None,
     proxies: Sequence[Proxy] = (),
+    still: Sequence[str] = (),
 ) -> tuple[ScenarioSets, Mapping[str, Failure]]:
     """Normal, stressed and hypothetical scenarios of one history.
 
@@ -142,6 +151,9 @@ def build_scenarios(
     moves : sequence of NamedMove, optional
         :func:`round_moves` if left out.
     proxies : sequence of Proxy
+    still : sequence of str
+        Factors without a history (a stablecoin, the basis of a staking token): only hypothetical
+        moves move them.
 
     Returns
     -------
@@ -169,11 +181,12 @@ def build_scenarios(
     stressed = stressed_scenarios(
         full, min(made.stressed_window, len(full)), bars=made.bars, vol_moves=vols
     )
-    named = round_moves(full.factors, with_options) if moves is None else tuple(moves)
+    recent, stressed = recent.with_still(still), stressed.with_still(still)
+    named = round_moves(recent.factors, with_options) if moves is None else tuple(moves)
     hypothetical = None
     if named:
         hypothetical = hypothetical_scenarios(
-            named, full.factors, horizon_minutes=recent.horizon_minutes
+            named, recent.factors, horizon_minutes=recent.horizon_minutes
         )
     return ScenarioSets(recent, stressed, hypothetical), complete.failures
 

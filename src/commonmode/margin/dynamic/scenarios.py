@@ -202,6 +202,17 @@ class JointScenarios:
             labels=self.labels[rows],
         )
 
+    def with_still(self, names: Sequence[str]) -> JointScenarios:
+        """The same scenarios with further factors, which none of them moves."""
+        new = [name for name in names if name not in self.factors]
+        still = np.zeros((len(self), len(new)))
+        return replace(
+            self,
+            factors=(*self.factors, *new),
+            log_returns=np.hstack([self.log_returns, still]),
+            vol_moves=np.hstack([self.vol_moves, still]),
+        )
+
     def over(self, minutes: float, *, exponent: float = 0.5) -> JointScenarios:
         """The same scenarios stretched to another horizon.
 

@@ -43,6 +43,7 @@ from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
 from commonmode.stats.contrasts import (
+    Contrasts,
     fall_of_squares,
     group_contrasts,
     one_factor,
@@ -173,17 +174,18 @@ class Attribution:
     ) -> tuple[Attributed, ...]:
         if not groups:
             return ()
-        ranks = self._resampled_ranks(views[0], groups, models)
+        pairs, members = views[0].contributions.sum(axis=0), membership(groups, models)
+        contrasts = group_contrasts(views[0].contributions, members, strict=views[0].strict)
+        ranks = self._resampled_ranks(contrasts)
         low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest")
         found = []
-        pairs, members = views[0].contributions.sum(axis=0), membership(groups, models)
         for g, group in enumerate(groups):
             each = [tested[view.name][group.members] for view in views]
             own = each[0]
             found.append(
                 Attributed(
                     group=group,
-                    deviation=each[0],
+                    deviation=own,
                     cofailure=each[1] if len(each) > 1 else None,
                     p_value=own.p_adjusted,
                     first_share=float(np.mean(ranks[:, g] == 1)),
@@ -198,22 +200,17 @@ class Attribution:
                     ),
                 )
             )
-        fits = fall_of_squares(
-            group_contrasts(views[0].contributions, members, strict=views[0].strict)
-        )
+        fits = fall_of_squares(contrasts)
         best_fit = {group.members: float(fit) for group, fit in zip(groups, fits, strict=True)}
         found.sort(key=lambda one: (not one.is_cause, -best_fit[one.group.members]))
         return tuple(found)
 
-    def _resampled_ranks(
-        self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
-    ) -> FloatArray:
+    def _resampled_ranks(self, contrasts: Contrasts) -> FloatArray:
         """Rank of each group's fit in resamples of the blocks, shape (draws, M); 1 is first."""
-        found = group_contrasts(view.contributions, membership(groups, models), strict=view.strict)
-        blocks = len(found.values)
+        blocks = len(contrasts.values)
         generator = stream(self.rng, "C4", "ranks")
         drawn = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
-        fits = fall_of_squares(found, drawn.astype(np.float64))
+        fits = fall_of_squares(contrasts, drawn.astype(np.float64))
         return np.asarray(1 + (fits[:, None, :] > fits[:, :, None]).sum(axis=2), dtype=np.float64)
 
     def _undeclared(

@@ -23,10 +23,13 @@ class Attributed:
     Attributes
     ----------
     group : Group
-    deviation, cofailure : GroupContrast or None
-        Its excess of co-movement and of co-failure; None where that index could not be computed.
+    deviation : GroupContrast
+        Its excess of co-movement.
+    cofailure : GroupContrast or None
+        Its excess of co-failure; None where that index could not be computed.
     p_value : float
-        Adjusted for all components and for looking at both indices.
+        Of the excess of co-movement, adjusted for all components. Co-failure stands beside it and
+        decides nothing: its contrasts are too often significant where an unlisted factor acts.
     first_share : float
         Part of the resamples of blocks in which it ranks first: how sure its place is.
     rank_low, rank_high : int
@@ -39,7 +42,7 @@ class Attributed:
     """
 
     group: Group
-    deviation: GroupContrast | None
+    deviation: GroupContrast
     cofailure: GroupContrast | None
     p_value: float
     first_share: float
@@ -101,15 +104,13 @@ class AttributionResult:
             return "No model's card names a part that another uses: there is nothing to attribute."
         parts = []
         for cause in self.causes[:1]:
-            contrast = cause.deviation or cause.cofailure
-            assert contrast is not None, "a cause rests on one of them"
-            what = "co-movement" if cause.deviation is not None else "co-failure"
+            contrast = cause.deviation
             tied = contrast.confounded_with
             same = f" (or {', '.join(tied)}: no data can tell them apart)" if tied else ""
             parts.append(
                 f"{cause.group.name}{same} is the likeliest cause: its {len(cause.group.members)} "
-                f"users have {contrast.estimate:+.2f} more {what} than each has with everybody "
-                f"(adjusted p {cause.p_value:.3g}; first in {100 * cause.first_share:.0f} % of "
+                f"users have {contrast.estimate:+.2f} more co-movement than each has with "
+                f"everybody (adjusted p {cause.p_value:.3g}; first in {100 * cause.first_share:.0f} % of "
                 f"resamples).{_bystanders(cause)} Take it apart first."
             )
         if not self.causes:

@@ -18,7 +18,7 @@ from scipy.signal import lfilter
 from commonmode.core.arrays import FloatArray, IntArray, frozen
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
-from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.core.result import Failure, Success
 from commonmode.forecast.parts import (
     NAMED_BY_SETTINGS,
     SCIPY_CODE,
@@ -26,7 +26,7 @@ from commonmode.forecast.parts import (
     risk_card,
     window_name,
 )
-from commonmode.forecast.returns import returns_since, too_short
+from commonmode.forecast.returns import returns_since, window_returns
 from commonmode.forecast.tails import empirical_tail, normal_tail
 from commonmode.market.history import History
 from commonmode.register.cards import Card
@@ -183,21 +183,12 @@ class Ewma:
 
     def calibrate(self, history: History) -> Success[FittedRisk] | Failure:
         """Take the starting variance and the residuals from the last ``window`` bars."""
-        short = too_short(history, self.window, self.id)
-        if short:
-            return short
-        start_ms = int(history.times_ms[-self.window - 1])
-        returns = returns_since(history, start_ms).values
-        initial = float(np.mean(returns**2)) if len(returns) else 0.0
-        if len(returns) <= self.burn_in or not initial > 0.0:
-            return Failure(
-                FailureReason.INVALID_INPUT,
-                f"{self.id}: the last {self.window} bars of {history.instrument} hold no movement "
-                "or too few returns",
-                "check the feed for stale bars and gaps",
-            )
+        seen = window_returns(history, self.window, burn_in=self.burn_in, model=self.id)
+        if isinstance(seen, Failure):
+            return seen
+        start = seen.value
         residuals: FloatArray | None = None
         if self.innovations == "empirical":
-            sigma = np.sqrt(ewma_variance(returns, self.decay, initial)[:-1])
-            residuals = frozen((returns / sigma)[self.burn_in :])
-        return Success(FittedEwma(self.decay, start_ms, initial, residuals))
+            sigma = np.sqrt(ewma_variance(start.values, self.decay, start.variance)[:-1])
+            residuals = frozen((start.values / sigma)[self.burn_in :])
+        return Success(FittedEwma(self.decay, start.start_ms, start.variance, residuals))

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.core.result import Failure, FailureReason
+from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.market.history import History
 
-__all__ = ["ReturnStream", "horizon_returns", "returns_since", "too_short"]
+__all__ = [
+    "ReturnStream",
+    "WindowReturns",
+    "horizon_returns",
+    "returns_since",
+    "too_short",
+    "window_returns",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,3 +75,49 @@ def too_short(history: History, window: int, model: str) -> Failure | None:
         f"{model} needs {window + 1} bars of {history.instrument}, got {len(history)}",
         "give a longer history or a shorter window",
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowReturns:
+    """Returns of a calibration window that a volatility filter can start on.
+
+    Attributes
+    ----------
+    start_ms : int
+        End of the bar before the first return, UTC milliseconds.
+    values : float64, shape (n,)
+    variance : float
+        Mean square, > 0.
+    """
+
+    start_ms: int
+    values: FloatArray
+    variance: float
+
+
+def window_returns(
+    history: History, window: int, *, burn_in: int, model: str
+) -> Success[WindowReturns] | Failure:
+    """Returns of the last ``window`` bars, or why no filter can start on them.
+
+    Parameters
+    ----------
+    history : History
+    window, burn_in : int
+    model : str
+        For the message.
+    """
+    short = too_short(history, window, model)
+    if short:
+        return short
+    start_ms = int(history.times_ms[-window - 1])
+    returns = returns_since(history, start_ms).values
+    variance = float(np.mean(returns**2)) if len(returns) else 0.0
+    if len(returns) <= burn_in or not variance > 0.0:
+        return Failure(
+            FailureReason.INVALID_INPUT,
+            f"{model}: the last {window} bars of {history.instrument} hold no movement "
+            "or too few returns",
+            "check the feed for stale bars and gaps",
+        )
+    return Success(WindowReturns(start_ms, returns, variance))

@@ -28,10 +28,9 @@ def cause_table(c4: Mapping[str, Any]) -> Table | None:
         for one in c4["components"]
     )
     return Table(
-        "How sure the ranking is. A cause is significant after adjusting for all parts and for "
-        "looking at moving and at failing together, can be told from the others, and is not "
-        "explained by one that ranks higher. Share first and range of ranks: over resampled blocks "
-        "of time.",
+        "How sure the ranking is. A cause is significant in moving together after adjusting for "
+        "all parts, can be told from the others, and is not explained by one that ranks higher. "
+        "Share first and range of ranks: over resampled blocks of time.",
         ("Part", "Used by", "A cause", "p, adjusted", "First in", "Rank, 90 %"),
         rows,
         numeric=(3, 4, 5),

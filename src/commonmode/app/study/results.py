@@ -287,7 +287,7 @@ def _c4(c4: AttributionResult) -> dict[str, Any]:
                 "ranks": [one.rank_low, one.rank_high],
                 "loadings": list(one.loadings),
                 "is_cause": one.is_cause,
-                "deviation": None if one.deviation is None else _contrast(one.deviation),
+                "deviation": _contrast(one.deviation),
                 "cofailure": None if one.cofailure is None else _contrast(one.cofailure),
             }
             for one in c4.components

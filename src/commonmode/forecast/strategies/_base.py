@@ -11,7 +11,7 @@ import numpy as np
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
-from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.core.result import Failure, Success
 from commonmode.forecast.ewma import ewma_variance
 from commonmode.forecast.parts import (
     NAMED_BY_SETTINGS,
@@ -21,7 +21,7 @@ from commonmode.forecast.parts import (
     risk_card,
     window_name,
 )
-from commonmode.forecast.returns import returns_since, too_short
+from commonmode.forecast.returns import returns_since, window_returns
 from commonmode.market.history import History
 from commonmode.register.cards import Card, ModelFamily
 from commonmode.register.model import Requirements
@@ -138,20 +138,11 @@ class Strategy(ABC):
 
     def _start(self, history: History) -> Success[FilterStart] | Failure:
         """Start of the filter on the last ``window`` bars."""
-        short = too_short(history, self.window, self.id)
-        if short:
-            return short
-        start_ms = int(history.times_ms[-self.window - 1])
-        returns = returns_since(history, start_ms).values
-        initial = float(np.mean(returns**2)) if len(returns) else 0.0
-        if len(returns) <= self.burn_in or not initial > 0.0:
-            return Failure(
-                FailureReason.INVALID_INPUT,
-                f"{self.id}: the last {self.window} bars of {history.instrument} hold no movement "
-                "or too few returns",
-                "check the feed for stale bars and gaps",
-            )
-        return Success(FilterStart(self.vol_decay, start_ms, initial))
+        seen = window_returns(history, self.window, burn_in=self.burn_in, model=self.id)
+        if isinstance(seen, Failure):
+            return seen
+        start = seen.value
+        return Success(FilterStart(self.vol_decay, start.start_ms, start.variance))
 
     def _card(
         self,

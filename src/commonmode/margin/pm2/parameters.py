@@ -11,11 +11,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import date
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from commonmode.core.errors import ConfigurationError
+from commonmode.margin.parameter_files import shipped_file, shipped_files
 
 __all__ = [
     "VOL_MOVES",
@@ -38,7 +38,7 @@ T = TypeVar("T")
 VOL_MOVES: Final = ("up", "none", "down", "linear_skew", "absolute_skew")
 """What a scenario does to implied volatility."""
 
-_FOLDER: Final = "parameters"
+_METHOD: Final = "pm2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,8 +352,7 @@ def parameters_from_toml(text: str, *, where: str = "parameters") -> PM2Paramete
 
 def shipped_versions() -> tuple[str, ...]:
     """Versions of the parameter sets that come with the package, oldest first."""
-    names = (entry.name for entry in (files("commonmode.margin") / _FOLDER).iterdir())
-    return tuple(sorted(n[len("pm2-") : -len(".toml")] for n in names if n.startswith("pm2-")))
+    return shipped_files(_METHOD)
 
 
 def shipped_parameters(version: str) -> PM2Parameters:
@@ -364,11 +363,5 @@ def shipped_parameters(version: str) -> PM2Parameters:
     ConfigurationError
         If there is no such version.
     """
-    if version not in shipped_versions():
-        raise ConfigurationError(
-            f"no PM2 parameters of version {version!r}",
-            remedy=f"versions: {', '.join(shipped_versions())}",
-        )
-    name = f"pm2-{version}.toml"
-    text = (files("commonmode.margin") / _FOLDER / name).read_text(encoding="utf-8")
+    text, name = shipped_file(_METHOD, version)
     return parameters_from_toml(text, where=name)

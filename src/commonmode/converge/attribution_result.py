@@ -111,7 +111,8 @@ class AttributionResult:
                 f"{cause.group.name}{same} is the likeliest cause: its {len(cause.group.members)} "
                 f"users have {contrast.estimate:+.2f} more co-movement than each has with "
                 f"everybody (adjusted p {cause.p_value:.3g}; first in "
-                f"{100 * cause.first_share:.0f} % of resamples).{_bystanders(cause)} Take it apart first."
+                f"{100 * cause.first_share:.0f} % of resamples).{_bystanders(cause)} "
+                "Take it apart first."
             )
         if not self.causes:
             parts.append(

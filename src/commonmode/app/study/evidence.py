@@ -39,6 +39,7 @@ MANIFEST: Final = "manifest.json"
 STUDY: Final = "study.json"
 CARDS: Final = "cards.toml"
 MARGIN: Final = "margin.json.gz"
+LOOKS: Final = "looks.json.gz"
 _MARKET: Final = ("forward", "years", "count")
 
 
@@ -61,6 +62,8 @@ class Evidence:
         Of the study file that it was made from.
     failures : tuple of dict
         Parts that are damaged, as in the results; panels say so themselves.
+    looks : tuple of mapping
+        Looks at the study that were taken when it was made, as in the results.
     """
 
     panels: tuple[BuiltPanel, ...]
@@ -73,6 +76,7 @@ class Evidence:
     command: str
     study_sha256: str
     failures: tuple[dict[str, str], ...] = ()
+    looks: tuple[Mapping[str, Any], ...] = ()
 
 
 def has_evidence(folder: Path) -> bool:
@@ -93,10 +97,11 @@ def write_evidence(
     inputs: Mapping[str, str],
     data_line: str,
     version: str,
+    looks: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the evidence of one run into ``folder``, replacing what an earlier run left there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in (f"*{SUFFIX}", "parameters-*.parquet", _own_cards("*"), CARDS, MARGIN):
+    for pattern in (f"*{SUFFIX}", "parameters-*.parquet", _own_cards("*"), CARDS, MARGIN, LOOKS):
         for old in folder.glob(pattern):
             old.unlink()
     files = [folder / STUDY, *([folder / CARDS] if cards else [])]
@@ -125,8 +130,11 @@ def write_evidence(
     if cards:
         write_cards(folder / CARDS, cards)
     if margin is not None:
-        _write_margin(margin, folder / MARGIN)
+        _write_packed(margin, folder / MARGIN)
         files.append(folder / MARGIN)
+    if looks:
+        _write_packed(looks, folder / LOOKS)
+        files.append(folder / LOOKS)
     write_json(
         folder / STUDY,
         {
@@ -166,7 +174,8 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
             remedy="restore the evidence folder from version control, or make it again",
         )
     described = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-    margin, failures = _margin(folder / MARGIN, changed)
+    margin, failures = _packed(folder / MARGIN, changed, "margin")
+    looks, damaged = _packed(folder / LOOKS, changed, "looks")
     entries = {entry["name"]: entry for entry in described["panels"]}
     return Evidence(
         panels=tuple(
@@ -181,33 +190,33 @@ def read_evidence(folder: Path, study: StudyFile) -> Evidence:
         data_line=described["data_line"],
         command=described["command"],
         study_sha256=described["study_sha256"],
-        failures=failures,
+        failures=(*failures, *damaged),
+        looks=tuple(looks or ()),
     )
 
 
-def _write_margin(margin: Mapping[str, Any], path: Path) -> None:
-    """Compressed: a number per account, method and surface model."""
-    text = json.dumps(margin, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _write_packed(value: Any, path: Path) -> None:
+    """Compressed: a number per account, method and surface model, or per model and change."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     with atomic_path(path) as temporary:
-        # No time stamp: the same margin gives the same bytes.
+        # No time stamp: the same values give the same bytes.
         temporary.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
 
 
-def _margin(
-    path: Path, changed: Mapping[str, str]
-) -> tuple[Mapping[str, Any] | None, tuple[dict[str, str], ...]]:
-    """The margin that was kept, if any; damaged, it is a failure and harms nothing else."""
+def _packed(
+    path: Path, changed: Mapping[str, str], what: str
+) -> tuple[Any, tuple[dict[str, str], ...]]:
+    """What was kept, None without it; damaged, it is a failure and harms nothing else."""
     if path.name in changed:
         error = DataError(
             f"evidence {path.name} is {changed[path.name]} against its manifest",
             remedy="restore the evidence folder from version control, or make it again",
         )
         why = Failure(FailureReason.INVALID_INPUT, error.message, error.remedy)
-        return None, ({"where": "margin", **failure_to_json(why)},)
+        return None, ({"where": what, **failure_to_json(why)},)
     if not path.is_file():
         return None, ()
-    value: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    return value, ()
+    return json.loads(gzip.decompress(path.read_bytes())), ()
 
 
 def _panel(

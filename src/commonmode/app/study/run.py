@@ -18,12 +18,21 @@ from commonmode.adapters.feeds.recorded import find_recordings
 from commonmode.adapters.store.files import sha256_file
 from commonmode.app.study.answers import answer_questions
 from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
+from commonmode.app.study.further import look_failures, look_to_json
+from commonmode.app.study.look_names import chosen_study_looks, needed_families, needs_people
+from commonmode.app.study.looks import LookContext, run_looks, study_look_failures, with_missing
 from commonmode.app.study.margin import margin_answer
 from commonmode.app.study.margin_cards import margin_cards, margin_outsiders
 from commonmode.app.study.market import open_feed
 from commonmode.app.study.models import build_models
 from commonmode.app.study.panels import BuiltPanel, build_panels, with_exposure
-from commonmode.app.study.people import draw_people, greeks_to_json, people_at, population_to_json
+from commonmode.app.study.people import (
+    People,
+    draw_people,
+    greeks_to_json,
+    people_at,
+    population_to_json,
+)
 from commonmode.app.study.results import (
     analysis_to_json,
     card_to_json,
@@ -33,6 +42,7 @@ from commonmode.app.study.results import (
 )
 from commonmode.app.study.schema import StudyFile, find_study, load_study
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
+from commonmode.converge.further import further_looks
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.protocols import Executor, Progress, SerialExecutor, SilentProgress
 from commonmode.core.result import Success
@@ -83,6 +93,7 @@ class _Gathered:
     inputs: Mapping[str, str]
     failures: tuple[dict[str, str], ...]
     command: str
+    looks: tuple[Mapping[str, Any], ...] = ()
 
 
 def run_study(
@@ -90,6 +101,8 @@ def run_study(
     *,
     source: Source = Source.AUTO,
     evidence_out: bool = False,
+    looks: Sequence[str] = (),
+    only_looks: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> StudyOutcome:
@@ -103,6 +116,12 @@ def run_study(
         ``AUTO``: the recordings where they are, else the study's evidence.
     evidence_out : bool
         Write the study's ``evidence`` folder anew.
+    looks : sequence of str
+        Further looks beside those that the study file names
+        (:mod:`commonmode.app.study.look_names`).
+    only_looks : bool
+        Nothing but these looks, and what they need: no population, margin or panel that none of
+        them reads.
     executor, progress : optional
 
     Raises
@@ -113,12 +132,21 @@ def run_study(
     """
     file = find_study(path)
     study = load_study(file)
+    names = looks if only_looks else (*study.looks.run, *looks)
+    at_panels, at_study = chosen_study_looks(names)
     progress = progress or SilentProgress()
     folder = file.parent / "evidence"
     if _from_evidence(study, source, folder):
-        gathered = _read(study, file, folder)
+        gathered = _read(study, file, folder, at_study)
     else:
-        gathered = _build(study, file, executor or SerialExecutor(), progress)
+        gathered = _build(
+            study,
+            file,
+            executor or SerialExecutor(),
+            progress,
+            at_study,
+            needed_families(names) if only_looks else None,
+        )
         if evidence_out:
             write_evidence(
                 folder,
@@ -129,11 +157,15 @@ def run_study(
                 population=gathered.population,
                 greeks=gathered.greeks,
                 margin=gathered.margin,
+                looks=gathered.looks,
                 inputs=gathered.inputs,
                 data_line=gathered.data_line,
                 version=__version__,
             )
-    return _analyse(study, file, gathered, progress)
+    if looks:
+        said = "".join(f" --look {shlex.quote(name)}" for name in looks)
+        gathered = replace(gathered, command=f"{gathered.command}{said}")
+    return _analyse(study, file, gathered, progress, at_panels)
 
 
 def _from_evidence(study: StudyFile, source: Source, folder: Path) -> bool:
@@ -143,7 +175,7 @@ def _from_evidence(study: StudyFile, source: Source, folder: Path) -> bool:
     return source is Source.EVIDENCE
 
 
-def _read(study: StudyFile, file: Path, folder: Path) -> _Gathered:
+def _read(study: StudyFile, file: Path, folder: Path, looks: Sequence[str]) -> _Gathered:
     evidence: Evidence = read_evidence(folder, study)
     line = f"{evidence.data_line}; quotes not included; regenerate with: {evidence.command}"
     if evidence.study_sha256 != sha256_file(file):
@@ -159,19 +191,32 @@ def _read(study: StudyFile, file: Path, folder: Path) -> _Gathered:
         inputs=evidence.inputs,
         failures=evidence.failures,
         command=evidence.command,
+        looks=with_missing(evidence.looks, looks),
     )
 
 
-def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress) -> _Gathered:
+def _build(
+    study: StudyFile,
+    file: Path,
+    executor: Executor,
+    progress: Progress,
+    looks: Sequence[str],
+    families: frozenset[str] | None,
+) -> _Gathered:
+    """Everything, or (with ``families``) the looks alone, with the panels that they need."""
+    if families is not None:
+        kept = tuple(panel for panel in study.panels if panel.family in families)
+        study = study.model_copy(update={"panels": kept, "margin": None})
     models = build_models(study.models, file.parent)
     feed = open_feed(study, file.parent)
     population: dict[str, Any] | None = None
     greeks: dict[str, Any] | None = None
     margin: dict[str, Any] | None = None
+    people: People | None = None
     methods = () if study.margin is None else study.margin.methods
     exposure: dict[str, float] = {}
     failures: list[dict[str, str]] = []
-    if study.population is not None:
+    if study.population is not None and (families is None or needs_people(looks)):
         try:
             people = draw_people(study, models, people_at(study, feed))
         except CommonmodeError as error:
@@ -191,6 +236,16 @@ def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress)
     inputs = {"study.toml": sha256_file(file), **_parameter_files(study, file.parent)}
     for panel in panels:
         inputs |= panel.inputs
+    context = LookContext(
+        study=study,
+        folder=file.parent,
+        models=models,
+        feed=feed,
+        executor=executor,
+        progress=progress,
+        panels=panels,
+        people=people,
+    )
     return _Gathered(
         source=study.market.source,
         data_line=_data_line(study, panels),
@@ -201,7 +256,9 @@ def _build(study: StudyFile, file: Path, executor: Executor, progress: Progress)
         margin=margin,
         inputs=inputs,
         failures=tuple(failures),
-        command=f"commonmode run {shlex.quote(str(file))}",
+        command=f"commonmode {'run' if families is None else 'converge --study'} "
+        f"{shlex.quote(str(file))}",
+        looks=run_looks(looks, context),
     )
 
 
@@ -257,8 +314,15 @@ def _error(error: CommonmodeError) -> dict[str, str]:
     return {"reason": "calculation_failed", "message": error.message, "remedy": error.remedy}
 
 
-def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progress) -> StudyOutcome:
+def _analyse(
+    study: StudyFile,
+    file: Path,
+    gathered: _Gathered,
+    progress: Progress,
+    at_panels: Sequence[str],
+) -> StudyOutcome:
     failures = [*gathered.failures, *_margin_failures(gathered.margin)]
+    failures += study_look_failures(gathered.looks)
     analyses, panels = [], []
     progress.start(_STEP, len(gathered.panels))
     for built in gathered.panels:
@@ -280,6 +344,12 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
             )
         )
         failures += index_failures(analysis)
+        looked = further_looks(
+            analysis.panel, at_panels, alpha=study.indices.alpha, seed=study.study.seed
+        )
+        if looked:
+            panels[-1]["further"] = [look_to_json(look) for look in looked]
+            failures += look_failures(panel.name, looked)
         progress.advance(_STEP)
     progress.finish(_STEP)
     names = [panel["name"] for panel in panels]
@@ -314,6 +384,8 @@ def _analyse(study: StudyFile, file: Path, gathered: _Gathered, progress: Progre
         "failures": failures,
         "reproduce": gathered.command,
     }
+    if gathered.looks:
+        results["looks"] = list(gathered.looks)
     return StudyOutcome(results=plain(results), analyses=tuple(analyses))
 
 

@@ -9,13 +9,22 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from commonmode.core.errors import ConfigurationError
+from commonmode.app.study.look_names import chosen_study_looks
+from commonmode.core.errors import CommonmodeError, ConfigurationError
 
 __all__ = [
     "BookSettings",
     "IndexSettings",
+    "LookSettings",
     "MarginSettings",
     "MarketSettings",
     "ModelSettings",
@@ -180,6 +189,21 @@ class IndexSettings(_Strict):
     draws: int = Field(default=999, ge=199)
 
 
+class LookSettings(_Strict):
+    """Further looks: which to take on every run, and what some of them need to be told."""
+
+    run: tuple[str, ...] = ()
+
+    @field_validator("run")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            chosen_study_looks(names)
+        except CommonmodeError as error:
+            raise ValueError(f"{error.message}; {error.remedy}") from error
+        return names
+
+
 class StudyFile(_Strict):
     """A whole study, as written."""
 
@@ -191,6 +215,7 @@ class StudyFile(_Strict):
     books: tuple[BookSettings, ...] = ()
     margin: MarginSettings | None = None
     indices: IndexSettings = IndexSettings()
+    looks: LookSettings = LookSettings()
 
     @model_validator(mode="after")
     def _names_fit(self) -> StudyFile:

@@ -11,79 +11,48 @@ Vectors over the scenarios are flat, `width` doubles each, and worked on eight a
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
 from commonmode.core.arrays import FloatArray, IntArray
-from commonmode.margin.pm2._lanes import (
-    add_change,
-    add_linear,
-    add_scaled,
-    scale,
-    take_least,
+from commonmode.margin._compiled import (
+    IN_FLOAT,
+    IN_INT,
+    IN_LONG,
+    IN_PAIRS,
+    IN_TABLE,
+    helper,
+    stamp_of,
 )
-from commonmode.pricing.kernels._compile import sources_stamp, widest_vectors
+from commonmode.margin._lanes import add_scaled, scale
+from commonmode.margin.pm2._lanes import add_change, add_linear, take_least
+from commonmode.pricing.kernels._compile import widest_vectors
 
-__all__ = [
-    "GRID",
-    "IN_FLOAT",
-    "IN_INT",
-    "IN_TABLE",
-    "OUT",
-    "accounts_loop",
-    "finish",
-    "helper",
-    "stamp_of_sources",
-    "sum_group",
-]
+__all__ = ["GRID", "OUT", "accounts_loop", "finish", "sum_group"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 Int32Array = NDArray[np.int32]
 
-IN_FLOAT: Final = types.Array(types.float64, 1, "C", readonly=True)
-IN_TABLE: Final = types.Array(types.float64, 2, "C", readonly=True)
-IN_INT: Final = types.Array(types.int32, 1, "C", readonly=True)
-_I2: Final = types.Array(types.int32, 2, "C", readonly=True)
-_L1: Final = types.Array(types.int64, 1, "C", readonly=True)
 GRID: Final = (
     IN_FLOAT,
-    _I2,
+    IN_PAIRS,
     IN_FLOAT,
     IN_TABLE,
     IN_INT,
     IN_FLOAT,
     IN_TABLE,
     IN_TABLE,
-    _L1,
+    IN_LONG,
     IN_FLOAT,
     types.int64,
 )
 OUT: Final = (types.float64[:, ::1], types.int16[::1])
 _ACCOUNTS: Final = types.int64(
-    *GRID, _L1, IN_INT, IN_FLOAT, IN_FLOAT, IN_FLOAT, IN_TABLE, *OUT, types.int64, types.int64
+    *GRID, IN_LONG, IN_INT, IN_FLOAT, IN_FLOAT, IN_FLOAT, IN_TABLE, *OUT, types.int64, types.int64
 )
-
-
-def stamp_of_sources() -> int:
-    """Checksum of all compiled sources, as :func:`~..kernels._compile.sources_stamp` of these."""
-    files = sorted(Path(__file__).parent.glob("_*.py"))
-    return zlib.crc32(b"".join(path.read_bytes() for path in files), sources_stamp())
-
-
-def helper(function: F) -> F:
-    """Compile a part of the loop; inlined by LLVM.
-
-    Without the run time that counts references: it would count every array on every call, with
-    locked instructions, for most of the loop's time. The helpers allocate nothing and keep nothing.
-    """
-    options: dict[str, Any] = {"forceinline": True, "error_model": "numpy", "_nrt": False}
-    return cast(F, njit(**options)(function))
 
 
 @helper
@@ -303,7 +272,7 @@ def accounts_loop(width: int) -> Callable[..., Any]:
     (13, A) and the binding scenarios (A,), low and high. It gives -1, or the first account whose
     positions are not in the order of the instrument table.
     """
-    stamp = stamp_of_sources()
+    stamp = stamp_of(__file__)
 
     @njit(_ACCOUNTS, cache=True, nogil=True, error_model="numpy", boundscheck=False)
     def loop(

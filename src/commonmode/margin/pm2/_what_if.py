@@ -10,16 +10,8 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.margin.pm2._reduce import (
-    GRID,
-    IN_FLOAT,
-    IN_INT,
-    IN_TABLE,
-    OUT,
-    finish,
-    stamp_of_sources,
-    sum_group,
-)
+from commonmode.margin._compiled import IN_FLOAT, IN_INT, IN_TABLE, stamp_of
+from commonmode.margin.pm2._reduce import GRID, OUT, finish, sum_group
 from commonmode.pricing.kernels._compile import widest_vectors
 
 __all__ = ["what_if_loop"]
@@ -49,7 +41,7 @@ def what_if_loop(width: int) -> Callable[..., Any]:
 
     Only stale groups are summed, by the code that sums all accounts.
     """
-    stamp = stamp_of_sources()
+    stamp = stamp_of(__file__)
 
     @njit(_SIGNATURE, cache=True, nogil=True, error_model="numpy", boundscheck=False)
     def loop(

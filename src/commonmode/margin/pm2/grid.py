@@ -12,6 +12,7 @@ from commonmode.core.arrays import FloatArray, IntArray, frozen
 from commonmode.core.errors import DataError
 from commonmode.core.result import Failure
 from commonmode.core.units import YEAR_MS
+from commonmode.margin._rows import aligned_rows, padded
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.pm2 import faults
 from commonmode.margin.pm2.parameters import PM2Parameters
@@ -25,10 +26,7 @@ from commonmode.market.instruments import InstrumentKind
 from commonmode.pricing.black76 import black76_price
 from commonmode.pricing.kernels import Engine, black76
 
-__all__ = ["LANES", "PM2Grid", "revalue"]
-
-LANES: Final = 8
-"""Rows of the grid are padded to this many columns: one AVX-512 register of doubles."""
+__all__ = ["PM2Grid", "revalue"]
 
 _YEAR_SECONDS: Final = YEAR_MS / 1000.0
 # From this total volatility on, a call is worth its forward.
@@ -51,8 +49,8 @@ class PM2Grid:
     rows : float64, shape (I, W)
         Per contract, USD: options at their discounted values in the S scenarios, then with the
         forward up and down by itself, then at their marks, then the contract's size in coins;
-        linear contracts at their profit per scenario. Zeros fill up to a multiple of
-        :data:`LANES`; NaN in a whole row is an instrument that cannot be margined.
+        linear contracts at their profit per scenario. Zeros fill up to whole
+        registers; NaN in a whole row is an instrument that cannot be margined.
     fault : int8, shape (I,)
         Why (:mod:`commonmode.margin.pm2.faults`), 0 for none.
     kind : int32, shape (I, 3)
@@ -218,13 +216,6 @@ def linear_rows(
     return rows
 
 
-def _aligned(n: int, width: int) -> FloatArray:
-    """Uninitialised (n, width) whose rows begin where a register does."""
-    flat = np.empty(n * width + LANES)
-    skip = (-flat.ctypes.data // flat.itemsize) % LANES
-    return flat[skip : skip + n * width].reshape(n, width)
-
-
 def is_linear(market: MarginMarket) -> NDArray[np.bool_]:
     """Perpetuals and dated futures, shape (I,)."""
     kind = market.instruments.kind
@@ -351,16 +342,16 @@ def revalue(
         A grid of a market with the same instruments, and which of them have to be valued again;
         the others' rows are taken over.
     """
-    width = -(-(len(parameters.scenarios) + 4) // LANES) * LANES
+    width = padded(len(parameters.scenarios) + 4)
     fault = faults.find(market, parameters)
     linear = is_linear(market)
     sound = fault == 0
     if previous is None:
-        rows = _aligned(len(market.instruments), width)
+        rows = aligned_rows(len(market.instruments), width)
         rows[:] = np.nan
         again = sound
     else:
-        rows = _aligned(*previous[0].rows.shape)
+        rows = aligned_rows(*previous[0].rows.shape)
         rows[:] = previous[0].rows
         rows[~sound] = np.nan
         again = sound & previous[1]

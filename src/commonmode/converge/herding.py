@@ -83,6 +83,8 @@ class HerdingResult:
         Mean over models.
     p_outcomes : float
         Two-sided, of the mean.
+    alpha : float
+        Level at which the sentence calls something found.
     """
 
     models: tuple[ModelHerding, ...]
@@ -91,12 +93,13 @@ class HerdingResult:
     pull: float
     outcomes: float
     p_outcomes: float
+    alpha: float = 0.05
 
     @property
     def sentence(self) -> str:
         """The number, how sure it is and what to do."""
         herd = [m.model for m in self.models if m.herds]
-        pulled = [m.model for m in self.models if m.p_pull <= 0.05]
+        pulled = [m.model for m in self.models if m.p_pull <= self.alpha]
         if herd:
             told = (
                 f"{', '.join(herd)} revise towards the others and follow them in time: ask whether "
@@ -110,7 +113,7 @@ class HerdingResult:
             )
         else:
             told = "No model is seen to revise towards the others."
-        if self.p_outcomes > 0.05:
+        if self.p_outcomes > self.alpha:
             return f"{told} Outcomes do not say that forecasts stay too close to the consensus."
         side = (
             "stay too close to the consensus"
@@ -129,6 +132,7 @@ class Herding:
     every : int
         Rows between revisions.
     alpha : float
+        Level of every test, and of what the sentence calls found.
     flips : int
     market : bool
         As for :class:`~commonmode.converge.propagation.Propagation`.
@@ -194,6 +198,7 @@ class Herding:
             pull=float(pull.mean()),
             outcomes=float(np.nanmean(outcomes)),
             p_outcomes=float(min(2.0 * mean_beyond.p_single.min(), 1.0)),
+            alpha=self.alpha,
         )
         return self
 

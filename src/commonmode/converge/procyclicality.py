@@ -97,6 +97,8 @@ class ProcyclicalityResult:
         How often the benchmark is below its own median there: what calm asks for.
     minimum_detectable : float
         Excess slope of one model found with 80 % probability.
+    alpha : float
+        Level at which the sentence calls something found.
     """
 
     models: tuple[ModelCycle, ...]
@@ -110,6 +112,7 @@ class ProcyclicalityResult:
     calm_together: float
     calm_benchmark: float
     minimum_detectable: float
+    alpha: float = 0.05
 
     @property
     def sentence(self) -> str:
@@ -122,7 +125,7 @@ class ProcyclicalityResult:
             f"{len(self.models)} are below their median at once {100 * self.calm_together:.0f} % "
             f"of the time (the benchmark {100 * self.calm_benchmark:.0f} %)."
         )
-        if self.p_crowd <= 0.05:
+        if self.p_crowd <= self.alpha:
             way = "exaggerates" if self.crowd_excess.value > 0 else "lags behind"
             do = (
                 "put a floor under what calm may take off"
@@ -136,8 +139,9 @@ class ProcyclicalityResult:
                 f"{self.minimum_detectable:.2f} would have been found in one model with 80 % "
                 "probability)."
             )
-        slow = [m for m in self.models if m.p_asymmetry <= 0.05 and m.up > m.down]
-        fast = [m for m in self.models if m.p_asymmetry <= 0.05 and m.up < m.down]
+        apart = [m for m in self.models if m.p_asymmetry <= self.alpha]
+        slow = [m for m in apart if m.up > m.down]
+        fast = [m for m in apart if m.up < m.down]
         if slow:
             said += f" {', '.join(m.model for m in slow)} answer rises more than falls."
         if fast:
@@ -153,6 +157,7 @@ class Procyclicality:
     change : int
         Rows over which rises and falls are taken.
     alpha : float
+        Level of every test, and of what the sentence calls found.
     flips : int
     rng : int
 
@@ -245,6 +250,7 @@ class Procyclicality:
             calm_together=calm,
             calm_benchmark=calm_due,
             minimum_detectable=need * float(np.median(excess.standard_error[:n])),
+            alpha=self.alpha,
         )
         return self
 

@@ -10,37 +10,15 @@ import pytest
 from commonmode.converge.monitoring import MonitoringSettings, monitor_panel
 from commonmode.converge.monitoring_result import RuleKind
 from commonmode.converge.monitoring_series import block_series, cofailure_series
-from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import ConfigurationError, PanelError
 from commonmode.core.units import HOUR_MS
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.panel.laboratory import panel_of_world
+from monitoring_worlds import BASELINE, joined
 
 DAY_MS = 24 * HOUR_MS
-BASELINE = 120
 FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
-
-
-def joined(seed: int, share: float, after: int = 240, **world: float) -> ErrorPanel:
-    """A crowd that shares nothing for 120 days, then a stated share of everybody's variance."""
-    config = WorldConfig(**world)  # type: ignore[arg-type]
-    first = simulate_world(replace(config, times=24 * BASELINE), seed=seed)
-    crowd = replace(config, times=24 * after, planted_share=share, planted_models=8)
-    second = simulate_world(crowd, seed=seed + 10_000)
-
-    def both(column: str) -> FloatArray:
-        return np.concatenate([getattr(first, column), getattr(second, column)])
-
-    return panel_of_world(
-        replace(
-            first,
-            forecast=both("forecast"),
-            outcome=both("outcome"),
-            benchmark_a=both("benchmark_a"),
-            benchmark_b=both("benchmark_b"),
-        )
-    )
 
 
 def shortened(panel: ErrorPanel, days: int) -> ErrorPanel:

@@ -16,29 +16,9 @@ from commonmode.converge.recalibration import (
     panel_revisions,
 )
 from commonmode.core.errors import DataError, PanelError
-from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.result import Success
-from commonmode.panel.error_panel import ErrorPanel, PanelKind
-from following_worlds import Kind, autoregression, following_panel, following_views
-
-
-def revisions(
-    seed: int, *, times: int = 900, share: float = 0.0, noise: float = 1.0, follow: float = 0.0
-) -> RevisionSteps:
-    """Steps that answer one market move, 0.5 to 1.5 times; heavy tails, two regimes."""
-    rng = np.random.default_rng(seed)
-    heavy = [rng.standard_t(4, s) / np.sqrt(2) for s in ((times, 1), (times, 6), (times, 1))]
-    market, own, common = heavy
-    beyond = np.sqrt(1 - share) * own + np.sqrt(share) * common
-    beyond[1:, 1] += follow * beyond[:-1, 0]
-    regime = np.where(np.cumsum(rng.random(times) < 0.02) % 2 == 1, 3.0, 1.0)[:, None]
-    step = regime * (market * np.linspace(0.5, 1.5, 6) + beyond)
-    a, b = (regime * market + noise * rng.standard_normal((times, 1)) for _ in range(2))
-    models = tuple(ModelId(f"model-{i}") for i in range(6))
-    return RevisionSteps(
-        "steps", "log quantile", np.arange(times, dtype=np.int64), models,
-        (TargetId("ONE"),), step[:, None], a, b,
-    )  # fmt: skip
+from following_worlds import Kind, following_panel, following_views
+from recalibration_worlds import breaches, cycle, follower_of_the_crowd, revisions
 
 
 def synchrony(steps: RevisionSteps) -> SynchronyResult:
@@ -102,17 +82,6 @@ def test_models_that_never_step_are_left_out() -> None:
         replace(steps, step=still[:, :, :3])
 
 
-def follower_of_the_crowd(seed: int, pull: float) -> ErrorPanel:
-    rng = np.random.default_rng(seed)
-    d, v = np.zeros((5000, 6)), rng.standard_normal((5000, 6))
-    for t in range(1, 5000):
-        d[t] = 0.8 * d[t - 1] + v[t]
-        d[t, 0] += pull * (d[t - 1, 1:].mean() - d[t - 1, 0])
-    d *= 0.15 / d.std(axis=0)
-    a, b = (autoregression(rng.standard_normal((5000, 1)), 0.9) * 0.06 for _ in range(2))
-    return following_panel(d - a, d - b)
-
-
 def test_who_revises_towards_the_others_is_found() -> None:
     found = [Herding(flips=499).fit(follower_of_the_crowd(s, 0.4)).result_ for s in range(5)]
     herds = [{m.model for m in r.models if m.herds} for r in found]
@@ -131,23 +100,6 @@ def test_a_shared_part_is_no_herding(kind: Kind) -> None:
         assert "this is no herding" in found[0].sentence
 
 
-def breaches(seed: int, lean: float) -> ErrorPanel:
-    """Model 0 knows the quantile and says ``lean`` of the way from it to the others' median."""
-    x, y = following_views("alone", seed, noise=0.0)
-    rng = np.random.default_rng(seed + 1)
-    truth = np.exp(x[:, :1])
-    others = np.exp(x[:, 1:])
-    centre = np.median(others, axis=1, keepdims=True)
-    says = truth ** (1 - lean) * centre**lean
-    panel = following_panel(x, y)
-    outcome = -truth * np.abs(rng.standard_t(4, (len(x), 1))) / 2.0
-    return replace(
-        panel, kind=PanelKind.QUANTILE, level=0.2, outcome=outcome,
-        forecast=-np.concatenate([says, others], axis=1)[:, None],
-        benchmark_a=-np.ones((len(x), 1)), benchmark_b=-np.ones((len(x), 1)),
-    )  # fmt: skip
-
-
 def test_outcomes_tell_who_stays_too_close_to_the_consensus() -> None:
     def of_the_first(lean: float) -> list[tuple[float, float, float]]:
         out = []
@@ -162,29 +114,6 @@ def test_outcomes_tell_who_stays_too_close_to_the_consensus() -> None:
     assert sum(min(h, a) <= 0.05 for _, h, a in honest) <= 1
     assert all(h <= 0.05 for _, h, _ in herding)
     assert all(a <= 0.05 for *_, a in apart)
-
-
-def cycle(seed: int, *, excess: float = 0.0, lagging: bool = False) -> ErrorPanel:
-    """Forecasts that pass 0.6 of the market's log volatility on, as the benchmarks do."""
-    x, y = following_views("alone", seed, regimes=True)
-    rng = np.random.default_rng(seed + 1)
-    market = 0.1 * autoregression(rng.standard_t(4, (len(x), 1)), 0.98)
-    panel = following_panel(x, y, missing=0.02, seed=seed)
-    due = np.exp(0.6 * market)
-    forecast = -panel.forecast * due[:, :, None]
-    forecast[:, 0, 0] *= np.exp(excess * market[:, 0])
-    if lagging:  # up at once, down slowly
-        held = market[:, 0].copy()
-        for t in range(1, len(held)):
-            held[t] = max(market[t, 0], held[t - 1] + 0.02 * (market[t, 0] - held[t - 1]))
-        forecast[:, 0, 0] *= np.exp(0.6 * (held - market[:, 0]))
-    assert panel.benchmark_a is not None
-    assert panel.benchmark_b is not None
-    return replace(
-        panel, kind=PanelKind.QUANTILE, level=0.025, forecast=forecast, outcome=-panel.outcome,
-        scale=np.exp(market), benchmark_a=-panel.benchmark_a * due,
-        benchmark_b=-panel.benchmark_b * due,
-    )  # fmt: skip
 
 
 def test_an_excess_slope_is_found_and_what_is_due_is_not() -> None:
@@ -207,6 +136,18 @@ def test_up_at_once_and_down_slowly_is_found() -> None:
     assert first.p_asymmetry <= 0.05
     assert first.up > first.down
     assert "answer rises more than falls" in found.sentence
+
+
+def test_sentences_use_the_level_of_the_tests() -> None:
+    crowd = Herding(flips=99).fit(breaches(1, 0.8)).result_
+    strict = replace(crowd, alpha=0.5 * crowd.p_outcomes)
+    loose = replace(crowd, alpha=min(2.0 * crowd.p_outcomes, 1.0))
+    assert "Outcomes do not say" in strict.sentence
+    assert "By their outcomes" in loose.sentence
+    turns = Procyclicality(flips=99, alpha=0.2).fit(cycle(2)).result_
+    assert turns.alpha == 0.2
+    assert "No excess of the crowd" in replace(turns, alpha=0.5 * turns.p_crowd).sentence
+    assert "the cycle (p" in replace(turns, alpha=1.0).sentence
 
 
 def test_what_has_no_cycle_is_refused() -> None:

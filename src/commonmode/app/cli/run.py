@@ -23,6 +23,10 @@ def run(
         Literal["auto", "recorded", "evidence"],
         typer.Option(help="auto: the recordings where they are, else the study's evidence."),
     ] = "auto",
+    look: Annotated[
+        list[str] | None,
+        typer.Option(help="Look further (repeatable), as in `commonmode converge`."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes all cores.")] = 0,
     write_evidence: Annotated[
         bool, typer.Option("--write-evidence", help="Make the study's evidence folder anew.")
@@ -43,6 +47,7 @@ def run(
                 study,
                 source=Source(source),
                 evidence_out=write_evidence,
+                looks=tuple(look or ()),
                 executor=executor,
                 progress=progress,
             )

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commonmode.app.report.further import further_sentences
+from commonmode.app.report.looks import look_sentences
 from commonmode.app.report.margin_section import margin_line
 from commonmode.app.report.words import (
     clean,
@@ -101,8 +102,10 @@ def render_terminal(
         console.print()
     looks = [
         Text.assemble((name, "bold"), ": ", _tight(sentence))
-        for panel in panels
-        for name, sentence in further_sentences(panel)
+        for name, sentence in (
+            *(said for panel in panels for said in further_sentences(panel)),
+            *look_sentences(results),
+        )
     ]
     legend = int(bool(panels) and wide)  # stays with its table
     for text in (*paragraphs, *tail[:legend], *looks, *tail[legend:]):

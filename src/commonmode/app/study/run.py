@@ -361,7 +361,7 @@ def _analyse(
         for built in gathered.panels
         for card in built.cards
     ]
-    results = {
+    results: dict[str, Any] = {
         "schema": "commonmode/results/1",
         "study": {
             "name": study.study.name,

@@ -17,9 +17,11 @@ from commonmode.adapters.store.packed import SUFFIX, unpack_panel
 from commonmode.adapters.store.panels import load_panel
 from commonmode.app.study.answers import answer_questions
 from commonmode.app.study.further import look_failures, look_to_json
+from commonmode.app.study.look_names import STUDY_LOOKS
 from commonmode.app.study.results import analysis_to_json, card_to_json, index_failures, plain
 from commonmode.converge.analysis import IndexOptions, analyse_panel
 from commonmode.converge.further import chosen_looks, further_looks
+from commonmode.core.errors import ConfigurationError
 from commonmode.market.clock import utc_iso
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
@@ -48,7 +50,13 @@ class LookOptions:
     baseline_until_ms: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse unknown names before anything is computed."""
+        """Refuse unknown names, and looks that need a study, before anything is computed."""
+        for name in self.names:
+            if name in STUDY_LOOKS:
+                raise ConfigurationError(
+                    f"{name} needs models, data or books, which a file of forecasts does not hold",
+                    remedy=f"name the study that they stand in: --study STUDY --look {name}",
+                )
         chosen_looks(self.names)
 
     def words(self) -> Sequence[str]:

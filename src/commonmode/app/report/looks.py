@@ -1,0 +1,100 @@
+"""Looks at the whole study, in the report and on the terminal: sentences, pictures, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from commonmode.app.report.figures import Figure
+from commonmode.app.report.tables import Table
+from commonmode.app.report.words import clean, moment, number, p_value, percent, usd
+
+__all__ = ["Picture", "look_sections", "look_sentences"]
+
+Picture = tuple[str, Figure, str]
+"""Its id, the plot and the caption."""
+
+_HEADINGS: Final = {
+    "interventions": "What really moves the models",
+    "passports": "What the data can carry",
+}
+_OPENINGS: Final = {
+    "interventions": "Each part that a card could name was changed, and every model asked again.",
+    "passports": "What each model was calibrated on, what that is not enough for, and whether the "
+    "data look authentic.",
+}
+_PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {}
+_OPEN_TABLES: Final = 1  # the first is shown, the others are folded
+
+
+def look_sections(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the template shows of the looks at a study; empty where none were asked for."""
+    return [_section(look) for look in results.get("looks", ())]
+
+
+def look_sentences(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and first sentence of every look, with how many more there are."""
+    said = []
+    for look in results.get("looks", ()):
+        more = len(look["findings"]) - 1
+        first = look["findings"][0]["sentence"].removeprefix(f"{look['name']} ")
+        said.append((look["name"], f"{first} ({more} more in --json)" if more else first))
+    return said
+
+
+def _section(look: Mapping[str, Any]) -> dict[str, Any]:
+    name, there = look["name"], look["status"] == "ok"
+    tables = [_table(table) for table in look["tables"] if table["rows"]]
+    return {
+        "name": name,
+        "heading": _HEADINGS.get(name, name),
+        "opening": _OPENINGS.get(name, ""),
+        "findings": look["findings"],
+        "pictures": _PICTURES[name](look) if there and name in _PICTURES else [],
+        "tables": tables[:_OPEN_TABLES],
+        "folded": tables[_OPEN_TABLES:],
+        "notes": look["notes"],
+    }
+
+
+def _table(table: Mapping[str, Any]) -> Table:
+    columns = table["columns"]
+    texts = {
+        i for i in range(len(columns)) if any(isinstance(row[i], str) for row in table["rows"])
+    }
+    return Table(
+        clean(table["title"]),
+        tuple(_heading(name) for name in columns),
+        tuple(
+            tuple(_shown(name, cell) for name, cell in zip(columns, row, strict=True))
+            for row in table["rows"]
+        ),
+        numeric=tuple(i for i in range(len(columns)) if i not in texts),
+    )
+
+
+def _heading(name: str) -> str:
+    for ending, said in (("_ms", ""), ("_usd", ", USD"), ("_share", "")):
+        if name.endswith(ending):
+            return name.removesuffix(ending).replace("_", " ") + said
+    return name.replace("_", " ")
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("_ms"):
+        return moment(value)
+    if name.endswith("_usd"):
+        return usd(value)
+    if name.endswith("_share"):
+        return percent(value, 1)
+    if name.startswith("p_") or name.endswith("p_value"):
+        return p_value(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value, 3 if abs(value) < 10 else 1)

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, FailureReason
 from commonmode.forecast.builtin import RISK_MODELS
+from commonmode.forecast.strategies.builtin import SIGNAL_MODELS
 from commonmode.market.columns import nearest
 from commonmode.pricing.builtin import SURFACE_MODELS
 from commonmode.register.model import Model
@@ -68,7 +69,7 @@ class Discovery:
 
 def discover_models() -> Discovery:
     """The built-in models and those of installed packages; a broken plug-in is a ``Failure``."""
-    constructors: dict[str, Constructor] = {**SURFACE_MODELS, **RISK_MODELS}
+    constructors: dict[str, Constructor] = {**SURFACE_MODELS, **RISK_MODELS, **SIGNAL_MODELS}
     sources = dict.fromkeys(constructors, "built in")
     failures: dict[str, Failure] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):

@@ -11,6 +11,8 @@ from commonmode.app.discovery import discover_models
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import FailureReason
 from commonmode.register.conformance import check_risk_model
+from commonmode.register.signal import SignalModel
+from commonmode.register.signal_conformance import check_signal_model
 from simulated_bars import make_history
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "my_model"
@@ -38,9 +40,23 @@ def test_example_is_found_and_conforms(tmp_path: Path, monkeypatch: pytest.Monke
     sys.modules.pop("my_model")
 
 
+def test_example_strategy_is_found_and_conforms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = 'donchian = "my_strategy:Donchian"'
+    assert entry in (EXAMPLE / "pyproject.toml").read_text()
+    install(tmp_path, "my_model", entry.replace('"', ""))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLE / "src")
+    model = discover_models().constructor("donchian")(bars=100)
+    assert isinstance(model, SignalModel)
+    check_signal_model(model, make_history(300, 41))
+    sys.modules.pop("my_strategy")
+
+
 def test_built_in_models_are_there() -> None:
     found = discover_models()
-    for name in ("garch", "historical-simulation", "black-box"):
+    for name in ("garch", "historical-simulation", "black-box", "trend", "vol-selling-vault"):
         assert found.sources[name] == "built in"
     assert found.constructor("ewma")(decay=0.9).id == "ewma-0.9"
 

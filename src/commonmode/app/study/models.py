@@ -14,10 +14,11 @@ from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.register.cards import Card, ComponentUse, Layer, Materiality, ModelFamily
 from commonmode.register.model import Model, RiskModel, SurfaceModel
+from commonmode.register.signal import SignalModel
 
 __all__ = ["StudyModels", "build_models"]
 
-M = TypeVar("M", RiskModel, SurfaceModel)
+M = TypeVar("M", RiskModel, SurfaceModel, SignalModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,15 @@ class StudyModels:
     ----------
     risk : tuple of RiskModel
     surface : tuple of SurfaceModel
+    signal : tuple of SignalModel
+        Trading strategies.
     cards : tuple of Card
         With the study's own words merged into the model's.
     """
 
     risk: tuple[RiskModel, ...]
     surface: tuple[SurfaceModel, ...]
+    signal: tuple[SignalModel, ...]
     cards: tuple[Card, ...]
 
     def pick_risk(self, names: Sequence[str]) -> tuple[RiskModel, ...]:
@@ -49,6 +53,10 @@ class StudyModels:
     def pick_surface(self, names: Sequence[str]) -> tuple[SurfaceModel, ...]:
         """Surface models named, or all of them; raises as :meth:`pick_risk`."""
         return _pick(self.surface, names, "surface")
+
+    def pick_signal(self, names: Sequence[str]) -> tuple[SignalModel, ...]:
+        """Strategies named, or all of them; raises as :meth:`pick_risk`."""
+        return _pick(self.signal, names, "signal")
 
 
 def _pick(models: tuple[M, ...], names: Sequence[str], family: str) -> tuple[M, ...]:
@@ -84,20 +92,23 @@ def build_models(settings: Sequence[ModelSettings], folder: Path) -> StudyModels
     found = discover_models()
     risk: list[RiskModel] = []
     surface: list[SurfaceModel] = []
+    signal: list[SignalModel] = []
     cards: list[Card] = []
     for one in settings:
         model = _construct(found.constructor(one.type), one, folder)
         cards.append(_card(model.card, one))
         if isinstance(model, SurfaceModel) and model.card.family is ModelFamily.SURFACE:
             surface.append(model)
+        elif isinstance(model, SignalModel) and model.card.family is ModelFamily.SIGNAL:
+            signal.append(model)
         elif isinstance(model, RiskModel):
             risk.append(model)
         else:
             raise ConfigurationError(
-                f"model {one.id}: type {one.type!r} is neither a surface nor a risk model",
+                f"model {one.id}: type {one.type!r} is no surface model, risk model or strategy",
                 remedy="a model has id, card, requires and calibrate; see docs/models.md",
             )
-    return StudyModels(tuple(risk), tuple(surface), tuple(cards))
+    return StudyModels(tuple(risk), tuple(surface), tuple(signal), tuple(cards))
 
 
 def _construct(constructor: Any, one: ModelSettings, folder: Path) -> Model:

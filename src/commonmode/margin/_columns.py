@@ -23,6 +23,7 @@ __all__ = [
     "columns_of",
     "failures_by_account",
     "margin_table",
+    "no_number",
     "refuse_failed",
     "refused_collateral",
     "starts_of",
@@ -148,6 +149,15 @@ def refused_collateral(
     return failures
 
 
+def no_number(account: str, method: str) -> Failure:
+    """Why an account fails that nothing more definite is known of."""
+    return Failure(
+        FailureReason.MISSING_DATA,
+        f"{account}: {method} margin is not a number",
+        "a price or a confidence that the account depends on is missing from the market",
+    )
+
+
 def margin_table(
     method: str,
     accounts: Accounts,
@@ -161,14 +171,7 @@ def margin_table(
     totals = [np.sum(list(parts.values()), axis=0) for parts in (initial, maintenance)]
     good = np.isfinite(equity) & np.isfinite(totals[0]) & np.isfinite(totals[1])
     for row in np.flatnonzero(~good).tolist():
-        failures.setdefault(
-            row,
-            Failure(
-                FailureReason.MISSING_DATA,
-                f"{accounts.ids[row]}: {method} margin is not a number",
-                "a price or a confidence that the account depends on is missing from the market",
-            ),
-        )
+        failures.setdefault(row, no_number(str(accounts.ids[row]), method))
     lost = np.zeros(len(accounts), dtype=np.bool_)
     lost[list(failures)] = True
 

@@ -12,6 +12,7 @@ from commonmode.margin.deribit.aggregate import (
     roll_rate,
     worst_case,
 )
+from commonmode.margin.deribit.grid import DeribitGrid
 from commonmode.margin.deribit.method import DeribitMargin
 from commonmode.margin.deribit.parameters import (
     CurrencyTerms,
@@ -35,6 +36,7 @@ from commonmode.margin.deribit.scenarios import (
 __all__ = [
     "EXTENDED_MOVES",
     "CurrencyTerms",
+    "DeribitGrid",
     "DeribitMargin",
     "DeribitParameters",
     "GeneralTerms",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -184,10 +184,12 @@ def _traded(
     cash: float,
 ) -> Accounts:
     """The one account with the trades in its positions, in the order of the table."""
-    one = accounts.select(np.array([row], dtype=np.int64))
+    part = slice(int(accounts.offsets[row]), int(accounts.offsets[row + 1]))
+    positions = zip(
+        accounts.instrument[part].tolist(), accounts.quantity[part].tolist(), strict=True
+    )
     held: dict[int, float] = {}
-    pairs = zip(one.instrument.tolist(), one.quantity.tolist(), strict=True)
-    for instrument, quantity in (*pairs, *trades):
+    for instrument, quantity in (*positions, *trades):
         held[instrument] = held.get(instrument, 0.0) + quantity
     order = sorted(at for at, quantity in held.items() if quantity != 0.0)
     if order and not 0 <= order[0] <= order[-1] < len(grid.rows):
@@ -196,12 +198,16 @@ def _traded(
             f"{len(grid.rows)} instruments",
             remedy="name a row of the market's instrument table",
         )
-    return replace(
-        one,
+    this = slice(row, row + 1)
+    return Accounts(
+        ids=accounts.ids[this],
         offsets=np.array([0, len(order)], dtype=np.int64),
         instrument=np.array(order, dtype=np.int32),
         quantity=np.array([held[at] for at in order], dtype=np.float64),
-        cash=one.cash + cash,
+        cash=accounts.cash[this] + cash,
+        unrealised=accounts.unrealised[this],
+        collateral=accounts.collateral[this],
+        failures={0: accounts.failures[row]} if row in accounts.failures else {},
     )
 
 

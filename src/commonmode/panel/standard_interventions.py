@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
+from math import inf
 from typing import Any, Final
 
 from commonmode.core.errors import ConfigurationError
@@ -38,6 +39,18 @@ __all__ = [
 _BANDS: Final = (0, 24, 168, 500, 1000, 2000)  # hourly: a day, a week, three, six, twelve weeks
 
 _NORMAL: Final = ComponentId("normal innovations")
+
+# Setting, its value, what it becomes, and the part that it stands for on the cards of those who
+# have it.
+_SWAPS: Final[tuple[tuple[str, Any, Any, Layer, str, str], ...]] = (
+    ("innovations", "student", "normal", Layer.ASSUMPTION, "Student t innovations",
+     "Student's innovations become normal"),
+    ("asymmetric", True, False, Layer.ASSUMPTION, "leverage effect", "no leverage effect"),
+    ("weighting", "vega", "spread", Layer.CALIBRATION, "vega-weighted least squares",
+     "quotes weighted by their spreads instead of vega"),
+    ("outlier", 4.0, inf, Layer.CALIBRATION, "huber outlier weights",
+     "no outlier is weighted down"),
+)  # fmt: skip
 
 
 def feed_interventions(
@@ -118,8 +131,9 @@ def setting_interventions(
     """What the models say of their own settings, changed: windows, tails, engines.
 
     For models that are dataclasses. Each window (its component: ``500 h window``) is made
-    ``shorter`` times as long; normal innovations become Student's or the window's own, whichever
-    the model knows; the numpy engine becomes the compiled one.
+    ``shorter`` times as long and each decay forgets twice as slowly; normal innovations become
+    Student's or the window's own, whichever the model knows, and Student's normal; leverage goes;
+    weights become others; the numpy engine becomes the compiled one.
     """
     settings = [_settings(model) for model in models]
     windows = sorted({s["window"] for s in settings if isinstance(s.get("window"), int)})
@@ -134,6 +148,29 @@ def setting_interventions(
         )
         for was in windows
         if int(shorter * was) >= 1
+    ]
+    found += [
+        Intervention(
+            name=f"decay {was:g} becomes {0.5 * (1.0 + was):g}",
+            layer=Layer.CALIBRATION,
+            component=ComponentId(f"fixed decay {was:g}"),
+            size=0.5 * (1.0 - was),
+            unit="per bar",
+            swap=swap_field("decay", was, 0.5 * (1.0 + was)),
+        )
+        for was in sorted({s["decay"] for s in settings if isinstance(s.get("decay"), float)})
+    ]
+    found += [
+        Intervention(
+            name=what,
+            layer=layer,
+            component=ComponentId(part),
+            size=1.0,
+            unit="setting",
+            swap=swap_field(name, was, becomes),
+        )
+        for name, was, becomes, layer, part, what in _SWAPS
+        if any(s.get(name) == was for s in settings)
     ]
     if any(s.get("innovations") == "normal" for s in settings):
         found.append(

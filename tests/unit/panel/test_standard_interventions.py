@@ -72,6 +72,8 @@ def test_settings_are_found_on_the_models_themselves() -> None:
     assert names == [
         "300 h window becomes 240 h",
         "500 h window becomes 400 h",
+        "decay 0.94 becomes 0.97",
+        "decay 0.97 becomes 0.985",
         "normal innovations become fat-tailed",
     ]
     fatter = setting_interventions(MODELS)[-1].swap
@@ -79,7 +81,10 @@ def test_settings_are_found_on_the_models_themselves() -> None:
     assert fatter(MODELS[3]).innovations == "empirical"
     assert fatter(MODELS[0]) is MODELS[0]
     svi = SURFACE_MODELS["svi"](id=ModelId("svi"))
-    (engine,) = setting_interventions((svi,))
+    weights, engine = setting_interventions((svi,))
+    assert weights.component in {use.component for use in svi.card.components}
+    assert weights.swap is not None
+    assert weights.swap(svi).weighting == "spread"
     assert engine.layer is Layer.CODE
     assert engine.swap is not None
     assert engine.swap(svi).engine == "numba"

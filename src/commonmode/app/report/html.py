@@ -18,7 +18,7 @@ from commonmode.app.report.figures import (
 )
 from commonmode.app.report.further import further_section
 from commonmode.app.report.limits import limits
-from commonmode.app.report.looks import look_sections
+from commonmode.app.report.looks import look_sections, looks_alone
 from commonmode.app.report.margin_section import margin_section
 from commonmode.app.report.ordering import LAYERS
 from commonmode.app.report.words import clean, duration, joined, number, percent, period
@@ -100,6 +100,7 @@ def render_html(results: Mapping[str, Any]) -> str:
         margin=None if results["margin"] is None else margin_section(results["margin"]),
         cards=tables.card_table(results["cards"], LAYERS) if results["cards"] else None,
         looks=look_sections(results),
+        looks_alone=looks_alone(results),
         limits=limits(results),
         plotly=plotly_script(),
     )

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from commonmode.app.report.figures import Figure
+from commonmode.app.report.intervention_figures import intervention_pictures
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, moment, number, p_value, percent, usd
 
-__all__ = ["Picture", "look_sections", "look_sentences"]
+__all__ = ["Picture", "look_sections", "look_sentences", "looks_alone"]
 
 Picture = tuple[str, Figure, str]
 """Its id, the plot and the caption."""
@@ -23,13 +24,20 @@ _OPENINGS: Final = {
     "passports": "What each model was calibrated on, what that is not enough for, and whether the "
     "data look authentic.",
 }
-_PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {}
+_PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {
+    "interventions": intervention_pictures,
+}
 _OPEN_TABLES: Final = 1  # the first is shown, the others are folded
 
 
 def look_sections(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the template shows of the looks at a study; empty where none were asked for."""
     return [_section(look) for look in results.get("looks", ())]
+
+
+def looks_alone(results: Mapping[str, Any]) -> bool:
+    """Nothing but looks was asked for: the five questions were not."""
+    return bool(results.get("looks")) and not results["panels"]
 
 
 def look_sentences(results: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commonmode.app.report.further import further_sentences
-from commonmode.app.report.looks import look_sentences
+from commonmode.app.report.looks import look_sentences, looks_alone
 from commonmode.app.report.margin_section import margin_line
 from commonmode.app.report.words import (
     clean,
@@ -93,7 +93,7 @@ def render_terminal(
 
     for text in head:
         console.print(text)
-    for question, answer in _answers(results, console, room):
+    for question, answer in () if looks_alone(results) else _answers(results, console, room):
         console.print(question)
         console.print(Padding(answer, (0, 0, 0, _INDENT)))
     console.print()

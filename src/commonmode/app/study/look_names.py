@@ -21,7 +21,6 @@ __all__ = [
 
 NEEDED_PANELS: Final[dict[str, tuple[str, ...]]] = {
     "interventions": (),
-    "passports": ("risk",),
 }
 """Looks that need a study, each with the families of panels that have to be built for it."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from commonmode.app.study.interventions import interventions_look
 from commonmode.app.study.look_context import Look, LookAnswer, LookContext, LookTable
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.converge.findings import Severity
@@ -21,7 +22,11 @@ __all__ = [
     "with_missing",
 ]
 
-_LOOKS: Final[Mapping[str, Look]] = MappingProxyType({})
+_LOOKS: Final[Mapping[str, Look]] = MappingProxyType(
+    {
+        "interventions": interventions_look,
+    }
+)
 """What computes each of :data:`~commonmode.app.study.look_names.STUDY_LOOKS`."""
 
 
@@ -45,14 +50,14 @@ def run_looks(names: Sequence[str], context: LookContext) -> tuple[dict[str, Any
 def with_missing(
     kept: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> tuple[Mapping[str, Any], ...]:
-    """Looks from the evidence in the order of ``names``; one that was not kept says so."""
-    known = {look["name"]: look for look in kept}
+    """Every look that the evidence keeps; one of ``names`` that is not among them says so."""
+    known = {look["name"] for look in kept}
     away = Failure(
         FailureReason.NOT_APPLICABLE,
         "the evidence does not hold it",
         "look with the data: --source recorded where the recordings are",
     )
-    return tuple(known.get(name) or _to_json(name, away) for name in names)
+    return (*kept, *(_to_json(name, away) for name in names if name not in known))
 
 
 def study_look_failures(looks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

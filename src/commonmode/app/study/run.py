@@ -53,6 +53,7 @@ __all__ = ["Source", "StudyOutcome", "run_study"]
 
 _LIBRARIES = ("numpy", "scipy", "polars", "arch")
 _STEP = "indices"
+_NOT_ASKED = "Not asked: looks alone were taken. `commonmode run` answers it."
 
 
 class Source(Enum):
@@ -162,6 +163,8 @@ def run_study(
                 data_line=gathered.data_line,
                 version=__version__,
             )
+    if only_looks and not at_panels:
+        gathered = replace(gathered, panels=())  # built for the looks, not to be judged
     if looks:
         said = "".join(f" --look {shlex.quote(name)}" for name in looks)
         gathered = replace(gathered, command=f"{gathered.command}{said}")
@@ -204,16 +207,17 @@ def _build(
     families: frozenset[str] | None,
 ) -> _Gathered:
     """Everything, or (with ``families``) the looks alone, with the panels that they need."""
+    asked = study  # the looks read the whole of the study file all the same
     if families is not None:
         kept = tuple(panel for panel in study.panels if panel.family in families)
-        study = study.model_copy(update={"panels": kept, "margin": None})
+        asked = study.model_copy(update={"panels": kept, "margin": None})
     models = build_models(study.models, file.parent)
     feed = open_feed(study, file.parent)
     population: dict[str, Any] | None = None
     greeks: dict[str, Any] | None = None
     margin: dict[str, Any] | None = None
     people: People | None = None
-    methods = () if study.margin is None else study.margin.methods
+    methods = () if asked.margin is None else asked.margin.methods
     exposure: dict[str, float] = {}
     failures: list[dict[str, str]] = []
     if study.population is not None and (families is None or needs_people(looks)):
@@ -226,12 +230,12 @@ def _build(
             population = population_to_json(everybody)
             greeks = greeks_to_json(people)
             exposure = {e["model"]: e["exposure_usd"] for e in population["exposure"]}
-            if study.margin is not None:
+            if asked.margin is not None:
                 try:
                     margin = margin_answer(study, file.parent, models, feed, people)
                 except CommonmodeError as error:
                     failures.append({"where": "margin", **_error(error)})
-    built = build_panels(study, models, feed, executor=executor, progress=progress)
+    built = build_panels(asked, models, feed, executor=executor, progress=progress)
     panels = tuple(_exposed(panel, exposure) for panel in built)
     inputs = {"study.toml": sha256_file(file), **_parameter_files(study, file.parent)}
     for panel in panels:
@@ -296,7 +300,7 @@ def _data_line(study: StudyFile, panels: Sequence[BuiltPanel]) -> str:
             first = min(int(t[0]) for t in times)
             last = max(int(t[-1]) for t in times)
             spans.append(_span(first, last, days=family == "surface"))
-    return "real market, recorded " + " and ".join(spans)
+    return " ".join(["real market, recorded", " and ".join(spans)]).strip()
 
 
 def _span(first_ms: int, last_ms: int, *, days: bool) -> str:
@@ -361,6 +365,9 @@ def _analyse(
         for built in gathered.panels
         for card in built.cards
     ]
+    answers = answer_questions(panels, headline, gathered.population, gathered.greeks)
+    if not gathered.panels:
+        answers = [{**one, "answer": _NOT_ASKED} for one in answers]
     results: dict[str, Any] = {
         "schema": "commonmode/results/1",
         "study": {
@@ -375,7 +382,7 @@ def _analyse(
             "inputs": {**gathered.inputs, "study.toml": sha256_file(file)},
         },
         "headline": headline,
-        "answers": answer_questions(panels, headline, gathered.population, gathered.greeks),
+        "answers": answers,
         "panels": panels,
         "population": gathered.population,
         "greeks": gathered.greeks,

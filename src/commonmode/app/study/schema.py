@@ -193,6 +193,7 @@ class LookSettings(_Strict):
     """Further looks: which to take on every run, and what some of them need to be told."""
 
     run: tuple[str, ...] = ()
+    feeds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @field_validator("run")
     @classmethod

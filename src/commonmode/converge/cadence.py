@@ -20,6 +20,7 @@ from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
+from commonmode.stats.detectable import detectable_effect
 from commonmode.stats.multiplicity import holm
 from commonmode.stats.predictive import PredictiveAbility, giacomini_white
 from commonmode.stats.signflip import sign_flip_max_test
@@ -132,6 +133,8 @@ class CadenceRow:
         Loss over that of the present cadence, less one.
     low, high : float
         95 % interval of ``change``.
+    detectable : float
+        Smallest gain, as a share of the loss, that would have been found with 80 % probability.
     p_better, p_worse : float
         One-sided; Holm over cadences for better.
     conditional : PredictiveAbility or None
@@ -147,6 +150,7 @@ class CadenceRow:
     change: float
     low: float
     high: float
+    detectable: float
     p_better: float
     p_worse: float
     conditional: PredictiveAbility | None
@@ -191,10 +195,17 @@ class CadenceAdvice:
             for row in self.rows
             if row is not now
         )
+        needed = max(row.detectable for row in self.rows if row is not now)
+        found = (
+            f"Gains of {100 * needed:.2g} % would have been found with 80 % probability"
+            if np.isfinite(needed)
+            else "No gain could have been found in so few blocks"
+        )
         if best is now:
             return (
                 f"{self.model}: keep {now.label}; no longer interval is known to lose less than "
-                f"{100 * self.margin:g} %, no other to be better. Loss against it: {others}."
+                f"{100 * self.margin:g} %, no other to be better. Loss against it: {others} "
+                f"({self.blocks} blocks). {found}."
             )
         quieter = ""
         if best.noise is not None and now.noise.per_week > 0:
@@ -203,7 +214,7 @@ class CadenceAdvice:
         return (
             f"{self.model}: recalibrate every {best.label} instead of {now.label}: its loss "
             f"differs by {100 * best.change:+.2f} % ({100 * best.low:+.2f} to "
-            f"{100 * best.high:+.2f}){quieter}. All: {others}."
+            f"{100 * best.high:+.2f}){quieter}. All: {others} ({self.blocks} blocks). {found}."
         )
 
 
@@ -257,6 +268,7 @@ def advise(
             )
     adjusted = holm(np.array([c.p_better for c in compared.values()]))
     better = dict(zip(compared, adjusted.tolist(), strict=True))
+    first_step = alpha / max(len(compared), 1)  # Holm's strictest
     rows = []
     for trial in sorted(trials, key=lambda t: t.hours):
         c = compared.get(trial.label) or _itself(now)
@@ -268,6 +280,7 @@ def advise(
                 change=c.change,
                 low=c.change - c.reach * c.error,
                 high=c.change + c.reach * c.error,
+                detectable=_detectable(c.error, c.blocks, first_step),
                 p_better=better.get(trial.label, 1.0),
                 p_worse=c.p_worse,
                 conditional=c.conditional,
@@ -289,6 +302,7 @@ class _Compared:
     loss: float
     change: float
     error: float
+    blocks: int
     reach: float
     one_sided: float
     p_better: float
@@ -297,7 +311,13 @@ class _Compared:
 
 
 def _itself(now: CadenceTrial) -> _Compared:
-    return _Compared(float(np.nanmean(now.loss)), 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, None)
+    return _Compared(float(np.nanmean(now.loss)), 0.0, 0.0, 0, 0.0, 0.0, 1.0, 1.0, None)
+
+
+def _detectable(error: float, blocks: int, alpha: float) -> float:
+    if error == 0.0:
+        return 0.0  # the cadences do the same, or it is the present one
+    return error * detectable_effect(float(stdtrit(blocks - 1, 1.0 - alpha)), blocks)
 
 
 def _compare(
@@ -342,6 +362,7 @@ def _compare(
         loss=float(np.mean(trial.loss[use])),
         change=change,
         error=error,
+        blocks=n,
         reach=float(stdtrit(n - 1, 0.975)),
         one_sided=float(stdtrit(n - 1, 0.95)),
         p_better=p_better,

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.special import stdtrit
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
@@ -58,6 +59,8 @@ class SellingCoupling:
         Of ``together``; one-sided, adjusted for all pairs.
     standard_error, p_adjusted : float
         Of ``given_move``; one-sided, adjusted for all pairs and lags.
+    interval : (float, float)
+        95 % interval of ``given_move`` over blocks of time, for its lag alone.
     detectable : float
         Correlation given the move that would have been found with 80 % probability.
     selling_bars : int
@@ -76,6 +79,7 @@ class SellingCoupling:
     p_together: float
     given_move: float
     lag: int
+    interval: tuple[float, float]
     standard_error: float
     p_adjusted: float
     detectable: float
@@ -114,6 +118,27 @@ class StrategyRiskResult:
     blocks: int
     alpha: float
     priced: bool
+
+    @property
+    def sentence(self) -> str:
+        """How many pairs go together, what would have been found, and what to do."""
+        pairs = len(self.couplings)
+        nearest = max(self.couplings, key=lambda one: one.given_move)
+        low, high = nearest.interval
+        needed = max(one.detectable for one in self.couplings)
+        told = (
+            f"In {len(self.found)} of {pairs} pairs of a strategy and a risk model the model cuts "
+            f"when the strategy sells beyond what the market's move explains, in "
+            f"{len(self.through_the_move)} more because the price moved; the closest are "
+            f"{nearest.strategy} and {nearest.risk_model}: correlation {nearest.given_move:+.2f} "
+            f"({low:+.2f} to {high:+.2f}) given the move. {self.rows:,} bars in {self.blocks} "
+            f"blocks would have shown {needed:.2f} with 80 % probability. "
+        )
+        if self.found:
+            return told + "What to do: take apart what the pairs below share beside the price."
+        if self.through_the_move:
+            return told + "What to do: count their sales together in a stress."
+        return told + "What to do: nothing; smaller couplings may be there."
 
     @property
     def found(self) -> tuple[SellingCoupling, ...]:
@@ -214,6 +239,7 @@ class StrategyRiskCoupling:
         )
         p_same = same_bar.p_adjusted.reshape(s, n)
         needed = detectable_effect(test.critical, blocks)
+        reach = float(stdtrit(blocks - 1, 0.975))
         t, p = test.t.reshape(s, n, width), test.p_adjusted.reshape(s, n, width)
         error = test.standard_error.reshape(s, n, width)
         estimate, together = given.sum(axis=0), raw.sum(axis=0)
@@ -230,6 +256,10 @@ class StrategyRiskCoupling:
                         p_together=float(p_same[i, j]),
                         given_move=float(estimate[i, j, best]),
                         lag=lags[best],
+                        interval=(
+                            float(estimate[i, j, best] - reach * error[i, j, best]),
+                            float(estimate[i, j, best] + reach * error[i, j, best]),
+                        ),
                         standard_error=float(error[i, j, best]),
                         p_adjusted=float(p[i, j, best]),
                         detectable=float(min(needed * np.median(error[i, j]), 1.0)),

@@ -26,11 +26,12 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
             f"; a mean bar of those sells {usd(one.sold_usd)} by the strategy and "
             f"{usd(one.cut_usd)} under the risk limit"
         )
+    low, high = one.interval
     sure = f"adjusted p = {one.p_adjusted:.2g}"
     if one.p_adjusted <= alpha:
         return (
             f"{one.risk_model} cuts when {one.strategy} sells: correlation {one.given_move:+.2f} "
-            f"given the market's move, {when} ({one.together:+.2f} in the same bar with it; "
+            f"({low:+.2f} to {high:+.2f}) given the market's move, {when} ({one.together:+.2f} in the same bar with it; "
             f"{sure}); {selling}{money}. What to do: find what they share or watch beside the "
             "price, and take it apart."
         )
@@ -71,6 +72,8 @@ def _numbers(one: SellingCoupling) -> dict[str, float]:
         "together": one.together,
         "p_together": one.p_together,
         "given_move": one.given_move,
+        "low": one.interval[0],
+        "high": one.interval[1],
         "lag": float(one.lag),
         "p_adjusted": one.p_adjusted,
         "detectable": one.detectable,

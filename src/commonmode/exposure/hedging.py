@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray
 from commonmode.core.errors import DataError
@@ -29,6 +30,7 @@ from commonmode.stats.blocks import (
     choose_block_count,
     integrated_autocorrelation_time,
 )
+from commonmode.stats.detectable import detectable_effect
 from commonmode.stats.signflip import sign_flip_max_test
 
 __all__ = ["HedgeComparison", "HedgeRecord", "compare_hedges", "hedge_errors", "record_hedges"]
@@ -77,8 +79,13 @@ class HedgeComparison:
     reference : ModelId
     against_reference : float64, shape (M,)
         Relative difference of the mean squared error from the reference's.
+    apart_low, apart_high : float64, shape (M,)
+        95 % interval of ``against_reference`` over blocks of time.
     p_value : float64, shape (M,)
         Two-sided, adjusted for all models looked at together; 1 for the reference.
+    detectable : float64, shape (M,)
+        Relative difference that would have been found with 80 % probability; infinite where so few
+        blocks can find none.
     blocks : int
     """
 
@@ -93,26 +100,57 @@ class HedgeComparison:
     unit: str
     reference: ModelId
     against_reference: FloatArray
+    apart_low: FloatArray
+    apart_high: FloatArray
     p_value: FloatArray
+    detectable: FloatArray
     blocks: int
 
     @property
     def sentence(self) -> str:
         """Best and worst, whether they can be told apart, and what to do."""
         best, worst = int(np.argmin(self.rmse)), int(np.argmax(self.rmse))
-        apart = [m for m, p in zip(self.models, self.p_value, strict=True) if p <= 0.05]
+        apart = [m for m, p in enumerate(self.p_value) if p <= 0.05]
+        others = [m for m, name in enumerate(self.models) if name != self.reference]
+        worse = [self.models[m] for m in apart if self.against_reference[m] > 0]
+        better = [self.models[m] for m in apart if self.against_reference[m] < 0]
         told = (
-            f"{', '.join(apart)} differ from {self.reference} at 5 %"
+            f"at 5 % the mean squared error differs from that of {self.reference} for "
+            + ", ".join(f"{self.models[m]} by {self._apart(m)}" for m in apart)
             if apart
-            else f"no model can be told from {self.reference} at 5 %: do not choose a delta by "
-            "these hours"
+            else f"no model can be told from {self.reference} at 5 %, closest to it "
+            + self._nearest(others)
         )
+        advice = "do not choose a delta by these hours"
+        if apart:
+            advice = " and ".join(
+                f"{what} {', '.join(names)}"
+                for what, names in (("do not hedge with", worse), ("hedge with", better))
+                if names
+            )
+        unknown = [m for m in others if m not in apart]
+        found = ""
+        if unknown:
+            needed = float(np.max(self.detectable[unknown]))
+            found = (
+                f"; {100 * needed:.2g} % would have been found with 80 % probability"
+                if np.isfinite(needed)
+                else "; no difference could have been found"
+            )
         return (
             f"Delta hedging over {self.steps} steps and {self.cells} option-steps: error "
             f"{self.rmse[best]:.3g} {self.unit} under {self.models[best]} to "
             f"{self.rmse[worst]:.3g} under {self.models[worst]}, {self.unhedged:.3g} unhedged; "
-            f"{told} ({self.blocks} blocks)."
+            f"{told} ({self.blocks} blocks{found}). What to do: {advice}."
         )
+
+    def _apart(self, model: int) -> str:
+        low, high = 100 * self.apart_low[model], 100 * self.apart_high[model]
+        return f"{100 * self.against_reference[model]:+.1f} % ({low:+.1f} to {high:+.1f})"
+
+    def _nearest(self, others: Sequence[int]) -> str:
+        one = min(others, key=lambda m: (self.p_value[m], -abs(self.against_reference[m])))
+        return f"{self.models[one]} {self._apart(one)}"
 
 
 def hedge_errors(mark_usd: FloatArray, delta_usd: FloatArray, index: FloatArray) -> FloatArray:
@@ -251,6 +289,12 @@ def compare_hedges(
     both = sign_flip_max_test(np.concatenate([blocks, -blocks], axis=1), flips=flips, rng=rng)
     adjusted = np.minimum(*np.split(both.p_adjusted, 2))
     cells = errors[use]
+    total = float(own.sum())
+    ratio = apart.sum(axis=0) / total
+    # A ratio of sums over blocks: linearised, the ratio taken out of the block's own error.
+    left = blocks - ratio * block_sums(own, block_edges(len(own), count))
+    error = np.sqrt(count / (count - 1) * np.sum(left**2, axis=0)) / total
+    reach = float(stdtrit(count - 1, 0.975)) * error
     return HedgeComparison(
         models=record.models,
         steps=steps,
@@ -262,7 +306,10 @@ def compare_hedges(
         unhedged=float(np.sqrt((plain[use] ** 2).mean())),
         unit=unit,
         reference=against,
-        against_reference=apart.sum(axis=0) / own.sum(),
+        against_reference=ratio,
+        apart_low=ratio - reach,
+        apart_high=ratio + reach,
         p_value=np.asarray(adjusted),
+        detectable=error * detectable_effect(both.critical, count),
         blocks=count,
     )

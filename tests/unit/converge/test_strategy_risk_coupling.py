@@ -75,6 +75,9 @@ def test_the_sentence_tells_move_money_and_remedy() -> None:
     assert best.sold_usd > 0
     assert best.cut_usd > 0
     assert result.together.shape == (3, 2, 3)
+    assert best.interval[0] < best.given_move < best.interval[1]
+    assert f"of {len(result.couplings)} pairs" in result.sentence
+    assert "vault and ewma" in result.sentence
     unpriced = StrategyRiskCoupling(lags=1, market_lags=1, flips=399).fit(signals, risk).result_
     assert not unpriced.priced
     assert "$" not in strategy_findings(unpriced)[0].sentence

@@ -255,7 +255,11 @@ def test_comparison_in_money_and_words() -> None:
     assert result.p_value[1] == 1.0
     assert result.unit == "USD"
     assert result.rmse.max() < result.unhedged
-    assert "differ from twin" in result.sentence
+    assert "differs from that of twin for wrong by" in result.sentence
+    assert "What to do: do not hedge with wrong" in result.sentence
+    assert result.apart_low[2] > 0.0
+    assert result.apart_low[0] < 0.0 < result.apart_high[0]
+    assert abs(result.against_reference[0]) < result.detectable[0]
     with pytest.raises(DataError):
         compare_hedges(record, reference=ModelId("nobody"))
     short = replace(

@@ -11,7 +11,8 @@ from commonmode.converge.cadence import CadenceAdvice, CadenceTrial, StepNoise, 
 from commonmode.converge.recalibration import RevisionSteps
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import DataError
-from commonmode.core.ids import ModelId, TargetId
+from commonmode.core.ids import TargetId
+from commonmode.core.protocols import Executor, SerialExecutor
 from commonmode.core.units import HOUR_MS
 from commonmode.forecast.returns import horizon_returns
 from commonmode.market.history import History
@@ -99,6 +100,7 @@ def sweep_risk_cadences(
     alpha: float = 0.05,
     flips: int = 1999,
     rng: int = 0,
+    executor: Executor | None = None,
 ) -> CadenceSweep:
     """Refit risk models every so many bars and compare with what each declares today.
 
@@ -118,19 +120,23 @@ def sweep_risk_cadences(
         Of a span; shorter cadences are tried on its first bars only, and compared there.
     margin, alpha, flips, rng
         As for :func:`~commonmode.converge.cadence.advise`.
+    executor : Executor, optional
+        Walks are independent; nothing else is run by it.
     """
     returns = horizon_returns(history, 1)
     scale = _trailing_scale(returns)
     hours = history.step_ms / HOUR_MS
     state = np.log(scale[[span.start for span in spans]])
-    walks: dict[tuple[ModelId, int], CadenceWalk] = {}
-    grids: dict[ModelId, tuple[int, ...]] = {}
-    for model in models:
-        grids[model.id] = tuple(sorted({*cadences, model.requires.refit_every}))
-        for cadence in grids[model.id]:
-            walks[model.id, cadence] = walk_at_cadence(
-                model, history, spans, cadence=cadence, level=level, most_refits=most_refits
-            )
+    grids = {m.id: tuple(sorted({*cadences, m.requires.refit_every})) for m in models}
+    tasks = [
+        _Walk(model, history, tuple(spans), cadence, level, most_refits)
+        for model in models
+        for cadence in grids[model.id]
+    ]
+    walks = {
+        (walk.model, walk.cadence): walk
+        for walk in (executor or SerialExecutor()).map(_walked, tasks)
+    }
     every = sorted({c for grid in grids.values() for c in grid})
     together = {}
     for cadence in every:
@@ -183,6 +189,27 @@ def sweep_risk_cadences(
         advice=tuple(advice),
         synchrony={_label(c * hours): together[c] for c in every},
         unit="log quantile",
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walk:
+    model: RiskModel
+    history: History
+    spans: tuple[Span, ...]
+    cadence: int
+    level: float
+    most_refits: int
+
+
+def _walked(task: _Walk) -> CadenceWalk:
+    return walk_at_cadence(
+        task.model,
+        task.history,
+        task.spans,
+        cadence=task.cadence,
+        level=task.level,
+        most_refits=task.most_refits,
     )
 
 

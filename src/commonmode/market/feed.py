@@ -7,10 +7,11 @@ from typing import Protocol, runtime_checkable
 
 from commonmode.core.arrays import IntArray
 from commonmode.market.clock import TimeLike
+from commonmode.market.funding import FundingSeries
 from commonmode.market.history import History
 from commonmode.market.snapshot import Snapshot
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "FundedFeed"]
 
 
 @runtime_checkable
@@ -34,4 +35,13 @@ class Feed(Protocol):
         self, underlying: str, start: TimeLike | None = None, end: TimeLike | None = None
     ) -> History:
         """Hourly bars of ``underlying`` whose end lies in [start, end]."""
+        ...
+
+
+@runtime_checkable
+class FundedFeed(Protocol):
+    """A source that also knows what perpetuals paid (optional)."""
+
+    def funding(self, underlying: str) -> FundingSeries:
+        """Funding of the perpetual on ``underlying``; a DataError where there is none."""
         ...

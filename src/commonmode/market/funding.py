@@ -13,7 +13,7 @@ from commonmode.core.ids import CurrencyCode, VenueId
 from commonmode.core.units import HOUR_MS
 from commonmode.market.snapshot import DataNote
 
-__all__ = ["FUNDING_BASE_MS", "FundingSeries", "funding_interval"]
+__all__ = ["FUNDING_BASE_MS", "FundingSeries", "funding_interval", "last_paid"]
 
 FUNDING_BASE_MS: Final = 8 * HOUR_MS
 """Rates are quoted per 8 hours."""
@@ -62,3 +62,27 @@ def funding_interval(times_ms: IntArray) -> int:
     hours = np.maximum(1, np.rint(np.diff(times_ms) / HOUR_MS).astype(np.int64))
     values, counts = np.unique(hours, return_counts=True)
     return int(values[np.argmax(counts)]) * HOUR_MS
+
+
+def last_paid(series: FundingSeries, times_ms: IntArray) -> FloatArray:
+    """Funding per 8 hours as last paid at each time; NaN before the first and after a gap.
+
+    Venues stamp payments up to seconds after the hour: a payment counts from the hour that it is
+    of. One older than two intervals is no longer what the market pays.
+
+    Parameters
+    ----------
+    series : FundingSeries
+    times_ms : int64, shape (T,)
+
+    Returns
+    -------
+    float64, shape (T,)
+    """
+    paid = series.times_ms // HOUR_MS * HOUR_MS
+    row = np.searchsorted(paid, times_ms, side="right") - 1
+    at = np.maximum(row, 0)
+    if not len(paid):
+        return np.full(len(times_ms), np.nan)
+    fresh = (row >= 0) & (times_ms - paid[at] <= 2 * series.interval_ms)
+    return np.where(fresh, series.rate_8h[at], np.nan)

@@ -21,10 +21,14 @@ __all__ = [
 
 NEEDED_PANELS: Final[dict[str, tuple[str, ...]]] = {
     "interventions": (),
+    "cadence": (),
+    "strategies": ("risk", "signal"),
+    "model-risk": (),
+    "hedging": (),
 }
 """Looks that need a study, each with the families of panels that have to be built for it."""
 
-_NEED_PEOPLE: Final[frozenset[str]] = frozenset()
+_NEED_PEOPLE: Final[frozenset[str]] = frozenset({"strategies", "model-risk", "hedging"})
 
 STUDY_LOOKS: Final = tuple(NEEDED_PANELS)
 """In the order in which they are computed and shown."""
@@ -61,7 +65,7 @@ def needed_families(names: Sequence[str]) -> frozenset[str]:
     """Families of panels that have to be built for these looks alone; every one for a panel's."""
     at_panels, at_study = chosen_study_looks(names)
     if at_panels:
-        return frozenset({"risk", "surface", "world"})
+        return frozenset({"risk", "surface", "signal", "world"})
     return frozenset(family for name in at_study for family in NEEDED_PANELS[name])
 
 

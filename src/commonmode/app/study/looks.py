@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from commonmode.app.study.cadences import look_at_cadences
+from commonmode.app.study.hedging import look_at_hedging
 from commonmode.app.study.interventions import interventions_look
 from commonmode.app.study.look_context import Look, LookAnswer, LookContext, LookTable
+from commonmode.app.study.model_risk import look_at_model_risk
 from commonmode.app.study.results import failure_to_json, plain
+from commonmode.app.study.strategies import look_at_strategies
 from commonmode.converge.findings import Severity
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.result import Failure, FailureReason
@@ -25,6 +29,10 @@ __all__ = [
 _LOOKS: Final[Mapping[str, Look]] = MappingProxyType(
     {
         "interventions": interventions_look,
+        "cadence": look_at_cadences,
+        "strategies": look_at_strategies,
+        "model-risk": look_at_model_risk,
+        "hedging": look_at_hedging,
     }
 )
 """What computes each of :data:`~commonmode.app.study.look_names.STUDY_LOOKS`."""

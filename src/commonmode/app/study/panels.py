@@ -10,6 +10,7 @@ import numpy as np
 
 from commonmode.app.study.models import StudyModels
 from commonmode.app.study.schema import PanelSettings, StudyFile
+from commonmode.app.study.signals import signal_histories
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.protocols import Executor, Progress
@@ -21,6 +22,7 @@ from commonmode.market.history import History
 from commonmode.panel.error_panel import ErrorPanel
 from commonmode.panel.laboratory import panel_of_world
 from commonmode.panel.risk import RiskPanelSpec, build_risk_panels
+from commonmode.panel.signals import build_signal_panel
 from commonmode.panel.surface import FittedParameters, build_surface_panel
 from commonmode.register.cards import Card
 
@@ -85,6 +87,8 @@ def build_panels(
                 [panel],
                 lambda p=panel: _surface(p, study, models, feed, executor, progress),
             )
+        elif panel.family == "signal":
+            built |= _attempt([panel], lambda p=panel: _signal(p, study, models, feed, executor))
         elif panel.family == "world":
             built |= _attempt([panel], lambda p=panel: _world(p, study.study.seed))
     return tuple(built[panel.name] for panel in study.panels)
@@ -177,6 +181,25 @@ def _surface(
             settings, Success(made.panel), parameters=made.parameters, notes=notes
         )
     }
+
+
+def _signal(
+    settings: PanelSettings, study: StudyFile, models: StudyModels, feed: Feed, executor: Executor
+) -> dict[str, BuiltPanel]:
+    strategies = models.pick_signal(settings.models)
+    histories, notes = signal_histories(
+        feed, study.market.underlyings, strategies, settings.start, settings.end
+    )
+    panel = build_signal_panel(
+        histories,
+        strategies,
+        train=settings.train,
+        horizon=settings.horizon_hours,
+        name=settings.name,
+        executor=executor,
+    )
+    inputs = {f"signals {coin}": history.content_hash for coin, history in histories.items()}
+    return {settings.name: BuiltPanel(settings, Success(panel), notes=notes, inputs=inputs)}
 
 
 def _world(settings: PanelSettings, seed: int) -> dict[str, BuiltPanel]:

@@ -19,6 +19,12 @@ from pydantic import (
 )
 
 from commonmode.app.study.look_names import chosen_study_looks
+from commonmode.app.study.look_settings import (
+    CadenceSettings,
+    HedgingSettings,
+    ModelRiskLookSettings,
+    StrategySettings,
+)
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 
 __all__ = [
@@ -118,7 +124,7 @@ class PanelSettings(_Strict):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")
     title: str = ""
-    family: Literal["risk", "surface", "world"]
+    family: Literal["risk", "surface", "signal", "world"]
     start: When | None = None
     end: When | None = None
     models: tuple[str, ...] = ()
@@ -176,6 +182,7 @@ class MarginSettings(_Strict):
     marks: str = ""
     parameters: dict[str, str] = Field(default_factory=dict)
     stable_price: float = Field(default=1.0, gt=0)
+    stable: str | None = None
     max_age_seconds: float = Field(default=600.0, gt=0)
     hedge_half_spread: float = Field(default=0.0002, ge=0, lt=0.5)
     moves: tuple[MoveSettings, ...] = ()
@@ -194,6 +201,11 @@ class LookSettings(_Strict):
 
     run: tuple[str, ...] = ()
     feeds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    stresses: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    cadence: CadenceSettings = CadenceSettings()
+    strategies: StrategySettings = StrategySettings()
+    model_risk: ModelRiskLookSettings = ModelRiskLookSettings()
+    hedging: HedgingSettings = HedgingSettings()
 
     @field_validator("run")
     @classmethod

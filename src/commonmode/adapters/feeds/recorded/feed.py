@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from commonmode.adapters.feeds.recorded.deribit import DeribitOptionsFeed
+from commonmode.adapters.feeds.recorded.funding import funding_2020_2022
 from commonmode.adapters.feeds.recorded.hourly import hourly_history
 from commonmode.core.arrays import IntArray
 from commonmode.market.clock import TimeLike
+from commonmode.market.funding import FundingSeries
 from commonmode.market.history import History
 from commonmode.market.snapshot import Snapshot
 
@@ -43,3 +45,7 @@ class RecordedFeed:
     ) -> History:
         """Hourly spot bars; see :func:`hourly_history`."""
         return hourly_history(self._root, underlying, start, end)
+
+    def funding(self, underlying: str) -> FundingSeries:
+        """Funding of Binance's perpetual, 2020 to 2022; see :func:`funding_2020_2022`."""
+        return funding_2020_2022(self._root, "binance", underlying)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from scipy.linalg import solve_discrete_lyapunov
+from scipy.optimize import brentq
 from scipy.signal import lfilter
 
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.units import HOUR_MS
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.crosslags import following_contributions, solve_moments, spillover_tables
 
 Kind = Literal["alone", "shared shocks", "hidden part", "filtered part", "chain"]
 _BURN = 300
@@ -95,3 +98,44 @@ def following_panel(
         benchmark_a=one,
         benchmark_b=np.exp(x[:, :1] - y[:, :1]),
     )
+
+
+def chain_moments(strength: float) -> np.ndarray:
+    """Moments of the chain of six and its past, if its history had no end."""
+    n = 6
+    phi = 0.8 * np.eye(n)
+    phi[1, 0] = phi[2, 1] = strength
+    now = solve_discrete_lyapunov(phi, 0.7 * np.eye(n) + 0.3)
+    return np.block([[now, phi @ now], [(phi @ now).T, now]])
+
+
+def chain_strength(partial: float) -> float:
+    """Strength of the chain whose links have this partial correlation."""
+
+    def off(strength: float) -> float:
+        scores, scale = following_contributions(chain_moments(strength)[None], 6)
+        return float(scores.sum(axis=0)[0, 1, 0] * scale[0, 1, 0]) - partial
+
+    return float(brentq(off, 0.01, 0.5))
+
+
+def true_chain(strength: float) -> tuple[float, float]:
+    """Total and lagged share 24 rows ahead of the chain of six."""
+    moments = chain_moments(strength)
+    system = solve_moments(moments[None], 6)
+    whole = spillover_tables(system.coefficients, system.covariance, (24,))[0, 0]
+    apart = spillover_tables(system.own, system.own_covariance, (24,))[0, 0]
+    total = 1.0 - float(np.diag(whole).mean())
+    return total, total - (1.0 - float(np.diag(apart).mean()))
+
+
+def pushed_tail(
+    x: np.ndarray, y: np.ndarray, *, chance: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Model 1 falls by two deviations, with this chance, one row after model 0 fell hard."""
+    rng = np.random.default_rng(seed)
+    fall = x[1:, 0] - 0.6 * x[:-1, 0]
+    hit = np.concatenate([[False], fall < np.quantile(fall, 0.05)])
+    push = np.where(np.roll(hit, 1) & (rng.random(len(x)) < chance), -0.3, 0.0)[:, None]
+    push = push * (np.arange(x.shape[1]) == 1)
+    return x + push, y + push

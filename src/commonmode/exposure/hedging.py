@@ -264,14 +264,16 @@ def compare_hedges(
             f"no hedges of {against} were recorded", remedy=f"one of {', '.join(record.models)}"
         )
     errors = hedge_errors(record.mark_usd, record.delta_usd, record.index)
-    plain = np.diff(record.mark_usd, axis=0)
+    plain, lead = np.diff(record.mark_usd, axis=0), record.delta_usd[:-1]
     if quantity is None:
         level = record.index[:-1] / 1e4
         errors, plain, unit = errors / level[..., None], plain / level, "bp of the index"
+        lead = lead / level[..., None]
     else:
         held = np.flatnonzero(np.asarray(quantity) != 0.0)
         amount = np.asarray(quantity, np.float64)[held]
         errors = np.einsum("tim,i->tm", errors[:, held], amount)[:, None]
+        lead = np.einsum("tim,i->tm", lead[:, held], amount)[:, None]
         plain, unit = (plain[:, held] @ amount)[:, None], "USD"
     use: BoolArray = np.asarray(np.isfinite(errors).all(axis=2))
     steps = int(use.any(axis=1).sum())
@@ -281,9 +283,13 @@ def compare_hedges(
             remedy=f"give two models or more and at least {_FEWEST_BLOCKS} steps",
         )
     squared = np.where(use[..., None], errors**2, 0.0).sum(axis=1)
-    own = squared[:, [record.models.index(against)]]
+    place = [record.models.index(against)]
+    own = squared[:, place]
     apart = squared - own
-    tau = integrated_autocorrelation_time(apart)
+    # Blocks are as long as deltas stay apart: the market's moves, which are new every step, hide
+    # in the errors for how long a model stays wrong.
+    gap = np.where(use[..., None], lead - lead[:, :, place], 0.0).sum(axis=1)
+    tau = max(integrated_autocorrelation_time(v) for v in (apart, gap))
     count = choose_block_count(len(apart), tau, fewest=_FEWEST_BLOCKS)
     blocks = block_sums(apart, block_edges(len(apart), count))
     both = sign_flip_max_test(np.concatenate([blocks, -blocks], axis=1), flips=flips, rng=rng)

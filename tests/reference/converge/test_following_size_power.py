@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.linalg import solve_discrete_lyapunov
-from scipy.optimize import brentq
 
 from commonmode.converge.herding import Herding
 from commonmode.converge.propagation import Propagation
 from commonmode.converge.propagation_result import PropagationResult
 from commonmode.converge.tail_propagation import TailPropagation
-from commonmode.stats.crosslags import following_contributions, solve_moments, spillover_tables
-from following_worlds import Kind, following_panel, following_views
+from following_worlds import Kind, chain_strength, following_panel, following_views, true_chain
 
 pytestmark = pytest.mark.slow
 
@@ -58,41 +55,18 @@ def test_a_chain_is_found_link_by_link(world: dict[str, object], least: float) -
     assert wrong / WORLDS <= 0.05
 
 
-def chain_moments(strength: float) -> np.ndarray:
-    """Moments of the chain of six and its past, if its history had no end."""
-    n = 6
-    phi = 0.8 * np.eye(n)
-    phi[1, 0] = phi[2, 1] = strength
-    now = solve_discrete_lyapunov(phi, 0.7 * np.eye(n) + 0.3)
-    return np.block([[now, phi @ now], [(phi @ now).T, now]])
-
-
 def test_what_is_promised_to_be_detectable_is_found() -> None:
     """Links of the size printed are found in about 80 % of worlds."""
     printed = np.mean(
         [found("chain", 2400 + s, strength=0.12).minimum_detectable for s in range(20)]
     )
 
-    def partial(strength: float) -> float:
-        scores, scale = following_contributions(chain_moments(strength)[None], 6)
-        return float(scores.sum(axis=0)[0, 1, 0] * scale[0, 1, 0])
-
-    strength = float(brentq(lambda s: partial(s) - printed, 0.01, 0.5))
+    strength = chain_strength(float(printed))
     hits = 0
     for seed in range(2500, 2500 + WORLDS):
         links = {(k.sender, k.receiver) for k in found("chain", seed, strength=strength).links}
         hits += len(links & CHAIN)
     assert 0.65 <= hits / (2 * WORLDS) <= 0.95
-
-
-def true_chain(strength: float) -> tuple[float, float]:
-    """Total and lagged share 24 rows ahead of the chain of six."""
-    moments = chain_moments(strength)
-    system = solve_moments(moments[None], 6)
-    whole = spillover_tables(system.coefficients, system.covariance, (24,))[0, 0]
-    apart = spillover_tables(system.own, system.own_covariance, (24,))[0, 0]
-    total = 1.0 - float(np.diag(whole).mean())
-    return total, total - (1.0 - float(np.diag(apart).mean()))
 
 
 @pytest.mark.parametrize("rough", [False, True])

@@ -13,7 +13,7 @@ from commonmode.converge.propagation_result import PropagationResult
 from commonmode.converge.tail_propagation import TailPropagation
 from commonmode.core.errors import ConfigurationError, PanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
-from following_worlds import Kind, following_panel, following_views
+from following_worlds import Kind, following_panel, following_views, pushed_tail
 
 
 def run(panel: ErrorPanel, **options: object) -> PropagationResult:
@@ -118,12 +118,8 @@ def test_tail_surprises_that_follow_are_found() -> None:
     quiet = TailPropagation(flips=499).fit(following_panel(x, y)).result_
     assert not quiet.rejects
     assert quiet.same_time_lift > 2
-    rng = np.random.default_rng(11)
-    fall = x[1:, 0] - 0.6 * x[:-1, 0]
-    hit = np.concatenate([[False], fall < np.quantile(fall, 0.05)])
-    push = np.where(np.roll(hit, 1) & (rng.random(len(x)) < 0.5), -0.3, 0.0)[:, None]
-    push = push * (np.arange(x.shape[1]) == 1)
-    found = TailPropagation(flips=499).fit(following_panel(x + push, y + push)).result_
+    pushed = following_panel(*pushed_tail(x, y, chance=0.5, seed=11))
+    found = TailPropagation(flips=499).fit(pushed).result_
     first = found.links[0]
     assert (first.sender, first.receiver, first.lag) == ("model-0", "model-1", 1)
     assert {link.receiver for link in found.links} == {"model-1"}

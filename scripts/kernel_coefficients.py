@@ -3,7 +3,8 @@
 Prints (1) ``erfcx(x) (1 + 2x)`` as a polynomial of degree 22 in ``t = (x - 3.75)/(x + 3.75)``:
 truncated Chebyshev series from 60-digit values (mpmath), written in powers of t, with its largest
 relative error; (2) the rational function that inverts Bachelier's price for the first guess of the
-implied volatility. Needs mpmath beside the project's own packages:
+implied volatility; (3) the tail of ``atanh(s)`` in powers of ``s^2`` for the logarithm of a ratio
+in [0.66, 1.51], interpolated at Chebyshev nodes. Needs mpmath beside the project's own packages:
 ``python scripts/kernel_coefficients.py``.
 """
 
@@ -75,11 +76,34 @@ def bachelier_inverse(scale: float = 0.8) -> tuple[list[float], list[float], flo
     return top.tolist(), bottom.tolist(), float(np.abs(error).max())
 
 
+def inverse_tangent_tail(degree: int = 7, top: str = "0.0404") -> tuple[list[mp.mpf], mp.mpf]:
+    """``(atanh(s)/s - 1)/z`` in powers of ``z = s^2 <= top``; largest error relative to atanh."""
+    end = mp.mpf(top)
+
+    def tail(z: mp.mpf) -> mp.mpf:
+        root = mp.sqrt(z)
+        return (mp.atanh(root) / root - 1) / z
+
+    angles = [mp.pi * (k + mp.mpf(1) / 2) / (degree + 1) for k in range(degree + 1)]
+    nodes = [end / 2 * (1 + mp.cos(angle)) for angle in angles]
+    powers = mp.lu_solve(
+        mp.matrix([[z**j for j in range(degree + 1)] for z in nodes]),
+        mp.matrix([tail(z) for z in nodes]),
+    )
+    grid = [end * i / 2000 for i in range(1, 2001)]
+    worst = max(abs(mp.polyval(list(powers)[::-1], z) - tail(z)) * z for z in grid)
+    return list(powers), worst
+
+
 def main() -> None:
-    """Print both sets."""
+    """Print the three sets."""
     with mp.workdps(60):
         powers, worst = erfcx_powers()
         print("erfcx(x) (1 + 2x), powers of t, largest relative error", mp.nstr(worst, 3))
+        for power in powers:
+            print("   ", mp.nstr(power, 20))
+        powers, worst = inverse_tangent_tail()
+        print("(atanh(s)/s - 1)/s^2, powers of s^2, largest relative error", mp.nstr(worst, 3))
         for power in powers:
             print("   ", mp.nstr(power, 20))
     top, bottom, error = bachelier_inverse()

@@ -18,7 +18,6 @@ import numpy as np
 from numba import njit
 
 from commonmode.core.arrays import FloatArray
-from commonmode.pricing.kernels._black76 import otm_parts
 from commonmode.pricing.kernels._compile import (
     block_of,
     compiled_loop,
@@ -26,6 +25,7 @@ from commonmode.pricing.kernels._compile import (
     widest_vectors,
 )
 from commonmode.pricing.kernels._math import fma, vexp, vlog
+from commonmode.pricing.kernels._otm import otm_parts
 from commonmode.pricing.kernels.columns import BLOCK
 
 __all__ = ["implied_vol_loop"]

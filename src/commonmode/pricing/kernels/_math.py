@@ -8,7 +8,7 @@ Sources: ``exp`` by reduction with Cody and Waite's two-part ``ln 2``, rounding 
 number and a Taylor polynomial of degree 13 on ``|r| <= ln(2)/2``; ``log`` after FreeBSD's
 ``e_log.c`` (fdlibm); ``erfcx`` after Shepherd and Laframboise (1981), "Chebyshev approximation of
 (1 + 2x) exp(x^2) erfc(x)", Mathematics of Computation 36, with coefficients computed by
-``scripts/kernel_coefficients.py``.
+``scripts/kernel_coefficients.py``, which also has those of the logarithm of a ratio.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["fma", "verfcx", "vexp", "vlog"]
+__all__ = [
+    "binary_ratio",
+    "erfcx_arguments",
+    "erfcx_shape",
+    "fma",
+    "log_from_ratio",
+    "verfcx",
+    "vexp",
+    "vlog",
+]
 
 _LOG2E: Final = 1.4426950408889634
 _LN2_HIGH: Final = 6.93147180369123816490e-01
@@ -116,12 +125,61 @@ def vlog(y: float) -> float:
 
 
 @njit(inline="always", error_model="numpy")
+def binary_ratio(f: float, k: float) -> tuple[float, float]:
+    """``(e, k 2^e)`` with ``f / (k 2^e)`` in [0.66, 1.51], without a division.
+
+    The bits of a double, read as an integer, are 2^52 times a piecewise linear binary logarithm
+    that is at most 0.0861 too low; e rounds the difference of two such.
+    """
+    bits = _bits_of(k)
+    e = _shift_right(_bits_of(f) - bits + ((1024 << 52) + (1 << 51)), 52)
+    power = _double_of(e | 0x4330000000000000) - (4503599627370496.0 + 1024.0)
+    return power, _double_of(bits + ((e - 1024) << 52))
+
+
+@njit(inline="always", error_model="numpy")
+def log_from_ratio(e: float, s: float) -> float:
+    """``log(f/k)`` from ``binary_ratio`` and ``s = (f - k 2^e)/(f + k 2^e)``: ``2 atanh(s)``.
+
+    Near ``f = k`` as accurate as s: e is 0 there, and ``f - k`` has no rounding.
+    """
+    z = s * s
+    w = z * z
+    top = fma(0.06812043634691961, z, 0.06603870001699784)
+    top = fma(top, w, fma(0.07694484136448797, z, 0.09090867550691496))
+    top = fma(top, w, fma(0.11111111540325071, z, 0.14285714283540604))
+    p = fma(top, w, fma(0.20000000000004187, z, 0.3333333333333333))
+    twice = s + s
+    return fma(e, _LN2_HIGH, fma(e, _LN2_LOW, fma(twice * z, p, twice)))
+
+
+@njit(inline="always", error_model="numpy")
 def verfcx(x: float) -> float:
     """``exp(x^2) erfc(x)`` to 6e-16 relative for 0 <= x < 1e100."""
     a = x + 3.75
     b = fma(2.0, x, 1.0)
     r = 1.0 / (a * b)
-    t = (x - 3.75) * b * r
+    return erfcx_shape((x - 3.75) * b * r) * (a * r)
+
+
+@njit(inline="always", error_model="numpy")
+def erfcx_arguments(x: float, y: float) -> tuple[float, float, float, float]:
+    """``(t, w)`` of x and of y at one division: ``erfcx_shape(t) * w`` is ``verfcx``."""
+    a = x + 3.75
+    b = fma(2.0, x, 1.0)
+    c = y + 3.75
+    d = fma(2.0, y, 1.0)
+    ab = a * b
+    cd = c * d
+    r = 1.0 / (ab * cd)
+    rx = r * cd
+    ry = r * ab
+    return (x - 3.75) * b * rx, a * rx, (y - 3.75) * d * ry, c * ry
+
+
+@njit(inline="always", error_model="numpy")
+def erfcx_shape(t: float) -> float:
+    """``erfcx(x) (1 + 2x)`` for ``t = (x - 3.75)/(x + 3.75)``."""
     t2 = t * t
     t4 = t2 * t2
     t8 = t4 * t4
@@ -158,4 +216,4 @@ def verfcx(x: float) -> float:
     q0 = fma(p1, t4, p0)
     q1 = fma(p3, t4, p2)
     q2 = fma(p5, t4, p4)
-    return fma(q2, t8 * t8, fma(q1, t8, q0)) * a * r
+    return fma(q2, t8 * t8, fma(q1, t8, q0))

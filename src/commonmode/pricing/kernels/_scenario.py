@@ -1,8 +1,9 @@
 """Compiled revaluation of a book under a grid of spots and vols; imports numba.
 
-The sum over the book is taken while the values are in registers: for one option the loop over
-scenarios is vectorised and adds to the result. The logarithm and the square root are outside it,
-so a value costs one exponential, two erfcx and one division. The price is accurate to a few units
+The sum over the book is taken while the values are in cache: for one option the loops over
+scenarios are vectorised and add to the result. The logarithm and the square root are outside them,
+so a value costs one exponential, two erfcx and two divisions. There are several short loops instead
+of one for the reason given in ``_stages``. The price is accurate to a few units
 in the last place of ``min(F, K)``, which is what a sum of prices needs (``_black76`` is accurate
 relative to the price itself).
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
 from numba import njit, types
 
 from commonmode.core.arrays import FloatArray
 from commonmode.pricing.kernels._compile import sources_stamp, widest_vectors
-from commonmode.pricing.kernels._math import fma, verfcx, vexp
+from commonmode.pricing.kernels._math import erfcx_arguments, erfcx_shape, fma, vexp
 
 __all__ = ["grid_loop"]
 
@@ -61,6 +63,7 @@ def grid_loop(inverse: bool) -> Callable[..., Any]:
         high: int,
     ) -> None:
         first = widest_vectors(stamp) - stamp
+        work = np.empty((6, _PASS + 24))
         for start in range(low, high, _PASS):
             stop = min(start + _PASS, high)
             spots = spot[start:stop]
@@ -78,16 +81,28 @@ def grid_loop(inverse: bool) -> Callable[..., Any]:
                 w = weight[i]
                 for m in range(stop - start):
                     s = max(fma(v, scales[m], shifts[m]) * root, _LEAST_VOL)
-                    f = f0 * spots[m]
                     h = abs(x0 + log_spots[m]) / s
                     t = 0.5 * s
-                    least = min(f, k)
+                    near, near_scale, far, far_scale = erfcx_arguments(
+                        abs(h - t) * _ROOT_HALF, (h + t) * _ROOT_HALF
+                    )
+                    work[0, m] = h - t
+                    work[1, m] = near
+                    work[2, m] = near_scale
+                    work[3, m] = far
+                    work[4, m] = far_scale
+                for m in range(stop - start):
                     # M = sqrt(F K) exp(-(h^2+t^2)/2) = min(F, K) exp(-(h-t)^2/2)
-                    gap = h - t
-                    half = 0.5 * least * vexp(-0.5 * gap * gap)
-                    a = half * verfcx(abs(gap) * _ROOT_HALF)
-                    b = half * verfcx((h + t) * _ROOT_HALF)
-                    value = (a if gap >= 0.0 else least - a) - b
+                    gap = work[0, m]
+                    work[5, m] = 0.5 * min(f0 * spots[m], k) * vexp(-0.5 * gap * gap)
+                for m in range(stop - start):
+                    work[1, m] = erfcx_shape(work[1, m]) * work[2, m]
+                for m in range(stop - start):
+                    f = f0 * spots[m]
+                    half = work[5, m]
+                    a = half * work[1, m]
+                    b = half * (erfcx_shape(work[3, m]) * work[4, m])
+                    value = (a if work[0, m] >= 0.0 else min(f, k) - a) - b
                     value = value + max(sgn * (f - k), 0.0)
                     sums[m] += w * (value / f if inverse else value)
 

@@ -197,7 +197,7 @@ class CadenceAdvice:
         )
         needed = max(row.detectable for row in self.rows if row is not now)
         found = (
-            f"Gains of {100 * needed:.2g} % would have been found with 80 % probability"
+            f"Gains of {_percent(needed)} % would have been found with 80 % probability"
             if np.isfinite(needed)
             else "No gain could have been found in so few blocks"
         )
@@ -312,6 +312,10 @@ class _Compared:
 
 def _itself(now: CadenceTrial) -> _Compared:
     return _Compared(float(np.nanmean(now.loss)), 0.0, 0.0, 0, 0.0, 0.0, 1.0, 1.0, None)
+
+
+def _percent(share: float) -> str:
+    return "less than 0.01" if share < 1e-4 else f"{100 * share:.2g}"
 
 
 def _detectable(error: float, blocks: int, alpha: float) -> float:

@@ -123,13 +123,13 @@ class StrategyRiskResult:
     def sentence(self) -> str:
         """How many pairs go together, what would have been found, and what to do."""
         pairs = len(self.couplings)
-        nearest = max(self.couplings, key=lambda one: one.given_move)
+        nearest = self.couplings[0]
         low, high = nearest.interval
         needed = max(one.detectable for one in self.couplings)
         told = (
             f"In {len(self.found)} of {pairs} pairs of a strategy and a risk model the model cuts "
             f"when the strategy sells beyond what the market's move explains, in "
-            f"{len(self.through_the_move)} more because the price moved; the closest are "
+            f"{len(self.through_the_move)} more because the price moved; the surest are "
             f"{nearest.strategy} and {nearest.risk_model}: correlation {nearest.given_move:+.2f} "
             f"({low:+.2f} to {high:+.2f}) given the move. {self.rows:,} bars in {self.blocks} "
             f"blocks would have shown {needed:.2f} with 80 % probability. "

@@ -14,7 +14,7 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
         one.lag,
         f"{abs(one.lag)} bar(s) {'later' if one.lag > 0 else 'earlier'}",
     )
-    extra = 100.0 * one.cut_given_move
+    extra = round(100.0 * one.cut_given_move, 1) + 0.0  # no minus before a rounded zero
     selling = (
         f"in the {one.selling_bars} bars in which {one.strategy} sells most, {one.risk_model} "
         f"raises its quantile by {100.0 * one.cut:+.1f} % on average, {extra:+.1f} % more than "

@@ -7,6 +7,12 @@ from typing import Any, Final
 
 from commonmode.app.report.figures import Figure
 from commonmode.app.report.intervention_figures import intervention_pictures
+from commonmode.app.report.look_figures import (
+    cadence_pictures,
+    hedging_pictures,
+    model_risk_pictures,
+    strategy_pictures,
+)
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, moment, number, p_value, percent, usd
 
@@ -17,17 +23,34 @@ Picture = tuple[str, Figure, str]
 
 _HEADINGS: Final = {
     "interventions": "What really moves the models",
+    "cadence": "How often to recalibrate",
+    "strategies": "Trading strategies, and the risk models beside them",
+    "model-risk": "Model risk of the books, in USD",
+    "hedging": "What the models' hedges leave",
     "passports": "What the data can carry",
 }
 _OPENINGS: Final = {
     "interventions": "Each part that a card could name was changed, and every model asked again.",
+    "cadence": "Every model was refitted at several intervals and judged out of sample; an "
+    "interval is acceptable if it is known to lose less than the share stated, and of those the longest is "
+    "recommended.",
+    "strategies": "A strategy's position is a forecast too. A risk model that raises its figure in "
+    "the hours in which a strategy sells makes others sell with it.",
+    "model-risk": "The same books at the same moment under every surface model: what their values "
+    "and their losses owe to the choice of model.",
+    "hedging": "Every model sells the same options at the same marks and hedges them with its own "
+    "delta; the recorded market decides.",
     "passports": "What each model was calibrated on, what that is not enough for, and whether the "
     "data look authentic.",
 }
 _PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {
     "interventions": intervention_pictures,
+    "cadence": cadence_pictures,
+    "strategies": strategy_pictures,
+    "model-risk": model_risk_pictures,
+    "hedging": hedging_pictures,
 }
-_OPEN_TABLES: Final = 1  # the first is shown, the others are folded
+_OPEN_ROWS: Final = 16  # a table that comes first and is no longer is shown, others are folded
 
 
 def look_sections(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -53,14 +76,15 @@ def look_sentences(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _section(look: Mapping[str, Any]) -> dict[str, Any]:
     name, there = look["name"], look["status"] == "ok"
     tables = [_table(table) for table in look["tables"] if table["rows"]]
+    shown = int(bool(tables) and len(tables[0].rows) <= _OPEN_ROWS)
     return {
         "name": name,
         "heading": _HEADINGS.get(name, name),
         "opening": _OPENINGS.get(name, ""),
         "findings": look["findings"],
         "pictures": _PICTURES[name](look) if there and name in _PICTURES else [],
-        "tables": tables[:_OPEN_TABLES],
-        "folded": tables[_OPEN_TABLES:],
+        "tables": tables[:shown],
+        "folded": tables[shown:],
         "notes": look["notes"],
     }
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from commonmode.app.study.look_context import LookAnswer, LookContext, LookTable, inapplicable
+from commonmode.app.study.look_context import (
+    LookAnswer,
+    LookContext,
+    LookTable,
+    inapplicable,
+    without_people,
+)
 from commonmode.app.study.people import People
 from commonmode.converge.findings import Finding, Severity
 from commonmode.core.errors import ConfigurationError, DataError
@@ -26,10 +32,7 @@ def look_at_hedging(context: LookContext) -> LookAnswer | Failure:
     """Hedge the options of all books with every model's delta on the market's own path."""
     people, models = context.people, context.models.surface
     if people is None:
-        return inapplicable(
-            "the study has no population whose options could be hedged",
-            "add [population] with a snapshot and [[books]], and a surface model",
-        )
+        return without_people(context, "hedged")
     if len(models) < 2:
         return inapplicable(
             f"{len(models)} surface model(s): there is nothing to compare", "add a second one"

@@ -20,7 +20,7 @@ from commonmode.core.protocols import Executor, Progress
 from commonmode.core.result import Failure, FailureReason
 from commonmode.market.feed import Feed
 
-__all__ = ["Look", "LookAnswer", "LookContext", "LookTable", "inapplicable"]
+__all__ = ["Look", "LookAnswer", "LookContext", "LookTable", "inapplicable", "without_people"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,3 +100,16 @@ Look = Callable[[LookContext], LookAnswer | Failure]
 def inapplicable(message: str, remedy: str) -> Failure:
     """The study does not have what the look is about: said, and not counted as a failed part."""
     return Failure(FailureReason.NOT_APPLICABLE, message, remedy)
+
+
+def without_people(context: LookContext, what: str) -> Failure:
+    """Why there are no books to be valued or hedged (``what``)."""
+    if context.study.population is None:
+        return inapplicable(
+            f"the study has no population whose books could be {what}",
+            "add [population] with a snapshot and [[books]], and a surface model",
+        )
+    return inapplicable(
+        f"the population could not be drawn, so no book could be {what}",
+        "mend what the study's failures say of its population",
+    )

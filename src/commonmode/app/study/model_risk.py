@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from commonmode.app.study.look_context import LookAnswer, LookContext, LookTable, inapplicable
+from commonmode.app.study.look_context import (
+    LookAnswer,
+    LookContext,
+    LookTable,
+    inapplicable,
+    without_people,
+)
 from commonmode.app.study.people import People
 from commonmode.converge.findings import Finding, Severity, usd
 from commonmode.core.arrays import FloatArray, IntArray
@@ -38,10 +44,7 @@ def look_at_model_risk(context: LookContext) -> LookAnswer | Failure:
     settings = context.study.looks.model_risk
     people = context.people
     if people is None:
-        return inapplicable(
-            "the study has no population whose books could be valued",
-            "add [population] with a snapshot and [[books]], and a surface model",
-        )
+        return without_people(context, "valued")
     use = ModelRiskSettings(
         inside=settings.inside, confidence=settings.confidence, radii=settings.radii
     )
@@ -129,10 +132,12 @@ def _findings(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> tuple[F
     said = (
         f"Model reserve of {len(books)} books at {100 * use.confidence:.0f} %: {usd(total)} in "
         f"sum, {usd(half)} if half of it diversified away, which is too little where models share "
-        f"a cause; most for {largest.book} ({usd(largest.reserve)}). "
+        f"a cause; most for {largest.book} ({usd(largest.reserve)})."
     )
     if np.isfinite(widest.range):
-        said += f"Equally well calibrated models differ most on {widest.book}: {usd(widest.range)}."
+        said += (
+            f" Equally well calibrated models differ most on {widest.book}: {usd(widest.range)}."
+        )
     said += (
         " A range is exact at its snapshot: it has no interval, and as nothing is tested no "
         "detectable effect; the noise of the calibration stands beside it. What to do: "

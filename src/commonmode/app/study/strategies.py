@@ -221,7 +221,9 @@ def _positions(panel: ErrorPanel, analysis: PanelAnalysis) -> Sequence[LookTable
                 [(name, *matrix[i].tolist()) for i, name in enumerate(names)],
             )
         )
-    if isinstance(analysis.c2, Success):
+    told = analysis.c2.value.components if isinstance(analysis.c2, Success) else ()
+    told = tuple(one for one in told if one.identified)
+    if told:
         tables.append(
             LookTable(
                 "shared",
@@ -236,7 +238,7 @@ def _positions(panel: ErrorPanel, analysis: PanelAnalysis) -> Sequence[LookTable
                         one.standard_error,
                         one.p_adjusted,
                     )
-                    for one in analysis.c2.value.components
+                    for one in told
                 ],
             )
         )

@@ -66,13 +66,19 @@ def intervention_findings(name: str, graph: InterventionalGraph) -> tuple[Findin
     if widest is not None:
         one = graph.interventions[widest]
         users = graph.moves[:, widest]
-        median = float(np.nanmedian(graph.response[users, widest]))
+        sizes = graph.response[users, widest]
+        low, median, high = (float(q) for q in np.nanquantile(sizes, [0.0, 0.5, 1.0]))
         text = (
             f"{int(users.sum())} of {len(graph.models)} models move when {one.component} is "
-            f"changed ({one.name}: median move {median:.2g} {graph.unit}). What to do: let some of "
-            "them use another."
+            f"changed ({one.name}: median move {median:.2g} {graph.unit}, from "
+            f"{low:.2g} to {high:.2g} over the models). What to do: let some of them use another."
         )
-        numbers = {"models": float(users.sum()), "median_response": median}
+        numbers = {
+            "models": float(users.sum()),
+            "median_response": median,
+            "low": low,
+            "high": high,
+        }
         found.append(Finding("C1", name, Severity.NOTE, text, numbers))
     return tuple(found)
 

@@ -17,6 +17,7 @@ from commonmode.market.integrity.bars import copied_bars, frozen_bars, partial_b
 from commonmode.market.integrity.derivatives import label_phase
 from commonmode.market.integrity.screen import Screen, Verdict
 from commonmode.register.model import Requirements
+from commonmode.stats.blocks import autocorrelation_time_interval
 from commonmode.stats.extrapolation import (
     Extrapolation,
     RegimeCoverage,
@@ -62,6 +63,8 @@ class DataPassport:
         Bars of the window that repeat the one before.
     effective_size : float
         Independent observations for a volatility: of the absolute returns.
+    effective_interval : (float, float)
+        95 % interval of it.
     tail : TailSample
         Tail events at the level, in clusters.
     level : float
@@ -91,6 +94,7 @@ class DataPassport:
     missing_bars: int
     stale_bars: int
     effective_size: float
+    effective_interval: tuple[float, float]
     tail: TailSample
     level: float
     backtest_bars: int
@@ -111,7 +115,8 @@ class DataPassport:
         crash = "a crash" if self.regimes.crash_in_window else "no crash"
         return (
             f"{self.model} rests on {self.window:,} bars of {self.instrument} ({self.start} to "
-            f"{self.end}), worth {self.effective_size:,.0f} independent ones for a volatility and "
+            f"{self.end}), worth {self.effective_size:,.0f} independent ones for a volatility "
+            f"(95 % {self.effective_interval[0]:,.0f} to {self.effective_interval[1]:,.0f}) and "
             f"{self.tail.clusters:.0f} tail events at {100 * self.level:g} %; {crash} in the "
             f"window; {passed} of {len(self.screens)} screens passed; limits of use: "
             f"{len(self.limits)}."
@@ -199,6 +204,8 @@ def data_passport(
     returns = used.log_returns
     tail = tail_sample(-returns, level)
     size = effective_sample_size(np.abs(returns))
+    known = float(np.isfinite(returns).sum())
+    fastest, slowest = autocorrelation_time_interval(np.abs(returns))
     regimes = regime_coverage(
         history.log_returns, slice(rows - window, rows), horizon=horizon, crash=crash
     )
@@ -231,6 +238,7 @@ def data_passport(
         missing_bars=lost,
         stale_bars=stale,
         effective_size=size,
+        effective_interval=(known / slowest, known / fastest),
         tail=tail,
         level=level,
         backtest_bars=needed,

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["block_edges", "block_sums", "choose_block_count", "integrated_autocorrelation_time"]
+__all__ = [
+    "autocorrelation_time_interval",
+    "block_edges",
+    "block_sums",
+    "choose_block_count",
+    "integrated_autocorrelation_time",
+]
 
 
 def integrated_autocorrelation_time(series: FloatArray) -> float:
@@ -26,17 +33,43 @@ def integrated_autocorrelation_time(series: FloatArray) -> float:
     float
         At least 1, at most T.
     """
+    return _time_and_lag(series)[0]
+
+
+def autocorrelation_time_interval(
+    series: FloatArray, *, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of :func:`integrated_autocorrelation_time` of one series.
+
+    The sum over W lags has the standard error ``tau sqrt(2 (2 W + 1) / T)`` (Madras and Sokal 1988,
+    J. Statistical Physics 50, equation 4.16), taken on the logarithm; at least 1, at most T. What
+    lies beyond the last lag of the sum it does not know of.
+
+    Parameters
+    ----------
+    series : float64, shape (T,)
+    level : float
+        Of the interval.
+    """
+    tau, lags = _time_and_lag(series)
+    t = len(series)
+    spread = float(ndtri(0.5 + 0.5 * level)) * np.sqrt(2.0 * (2.0 * lags + 1.0) / max(t, 1))
+    return max(tau * float(np.exp(-spread)), 1.0), min(tau * float(np.exp(spread)), float(t))
+
+
+def _time_and_lag(series: FloatArray) -> tuple[float, float]:
+    """Autocorrelation time, and how many lags it sums; medians over the columns."""
     x = np.atleast_2d(np.asarray(series, dtype=np.float64).T).T
     t = x.shape[0]
     if t < 4:
-        return 1.0
+        return 1.0, 0.0
     centred = x - np.nanmean(x, axis=0)
     centred = np.where(np.isfinite(centred), centred, 0.0)
     size = 1 << (2 * t - 1).bit_length()
     spectrum = np.fft.rfft(centred, size, axis=0)
     covariance = np.fft.irfft(np.abs(spectrum) ** 2, size, axis=0)[: t // 2]
     variance = covariance[0]
-    times = []
+    times, lags = [], []
     for column in range(x.shape[1]):
         if variance[column] <= 0:
             continue
@@ -44,7 +77,8 @@ def integrated_autocorrelation_time(series: FloatArray) -> float:
         noise = np.flatnonzero(rho < 2.0 / np.sqrt(t))
         stop = int(noise[0]) if noise.size else len(rho)
         times.append(1.0 + 2.0 * float(rho[1:stop].sum()))
-    return float(min(np.median(times), t)) if times else 1.0
+        lags.append(stop - 1)
+    return (float(min(np.median(times), t)), float(np.median(lags))) if times else (1.0, 0.0)
 
 
 def choose_block_count(

@@ -33,8 +33,9 @@ def intervention_pictures(look: Mapping[str, Any]) -> list[tuple[str, Figure, st
         caption = (
             f"{family.capitalize()}: a disc is how far the model moved when the part was changed, "
             "against the model that moved most; a ring says that its card declares the part. A "
-            "disc without a ring or a ring without a disc is a card that is wrong (framed). Parts "
-            "without any ring are probes of memory and listing, which no card names."
+            "disc without a ring or a ring without a disc is a card that is wrong (framed), if the "
+            "move is large enough for a card to declare. Parts without any ring are probes of "
+            "memory and listing, which no card names."
         )
         if left:
             caption += f" {left} models that agree with their cards are not drawn."
@@ -122,8 +123,8 @@ def _grid(rows: Sequence[Mapping[str, Any]]) -> Figure:
             }
         )
     layout = base(
-        _ROW * len(models) + 210,
-        margin={"l": 170, "r": 60, "t": 10, "b": 200},
+        _ROW * len(models) + 170,
+        margin={"l": 170, "r": 60, "t": 10, "b": 160},
         xaxis={
             "tickvals": list(range(len(parts))),
             "ticktext": [short(part, 30) for _, part in parts],

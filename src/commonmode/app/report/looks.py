@@ -13,6 +13,7 @@ from commonmode.app.report.look_figures import (
     model_risk_pictures,
     strategy_pictures,
 )
+from commonmode.app.report.passport_figures import passport_pictures
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, moment, number, p_value, percent, usd
 
@@ -32,8 +33,8 @@ _HEADINGS: Final = {
 _OPENINGS: Final = {
     "interventions": "Each part that a card could name was changed, and every model asked again.",
     "cadence": "Every model was refitted at several intervals and judged out of sample; an "
-    "interval is acceptable if it is known to lose less than the share stated, and of those the longest is "
-    "recommended.",
+    "interval is acceptable if it is known to lose less than the share stated, and of those the "
+    "longest is recommended.",
     "strategies": "A strategy's position is a forecast too. A risk model that raises its figure in "
     "the hours in which a strategy sells makes others sell with it.",
     "model-risk": "The same books at the same moment under every surface model: what their values "
@@ -45,6 +46,7 @@ _OPENINGS: Final = {
 }
 _PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {
     "interventions": intervention_pictures,
+    "passports": passport_pictures,
     "cadence": cadence_pictures,
     "strategies": strategy_pictures,
     "model-risk": model_risk_pictures,

@@ -21,6 +21,7 @@ from commonmode.core.ids import ComponentId
 from commonmode.core.result import Failure
 from commonmode.forecast.blackbox import BlackBox
 from commonmode.forecast.parts import SPOT_CLOSE
+from commonmode.market.chain import OptionChain
 from commonmode.market.clock import utc_iso
 from commonmode.market.history import History
 from commonmode.panel.intervention_probes import RiskProbe, SignalProbe, SurfaceProbe
@@ -40,7 +41,7 @@ from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
 from commonmode.register.model import Model
 
-__all__ = ["interventions_look"]
+__all__ = ["interventions_look", "study_chains"]
 
 _NAME: Final = "interventions"
 _BAR_TIMES: Final = 12
@@ -73,7 +74,7 @@ def interventions_look(context: LookContext) -> LookAnswer | Failure:
     families = (
         ("risk models", context.models.risk, _bars, _risk_probe(context)),
         ("strategies", context.models.signal, _bars, SignalProbe()),
-        ("surface models", context.models.surface, _chains, SurfaceProbe()),
+        ("surface models", context.models.surface, _asked_chains, SurfaceProbe()),
     )
     for family, given, data_of, probe in families:
         models = [model for model in given if not isinstance(model, BlackBox)]
@@ -107,7 +108,7 @@ def interventions_look(context: LookContext) -> LookAnswer | Failure:
     findings.sort(key=lambda f: f.severity is not Severity.ALERT and f.index != _NAME)
     return LookAnswer(
         findings=tuple(findings),
-        tables=(_uses(tried), _similarities(tried), _moves(tried)),
+        tables=(_similarities(tried), _uses(tried), _moves(tried)),
         notes=tuple(note for note in notes if note),
     )
 
@@ -143,8 +144,19 @@ def _bars(context: LookContext, models: Sequence[Model]) -> tuple[list[History],
     return data, _period([int(one.times_ms[-1]) for one in data])
 
 
-def _chains(context: LookContext, models: Sequence[Model]) -> tuple[list[Any], str]:
-    """Option chains at 8 times spread over the study's, one underlying after another."""
+def _asked_chains(context: LookContext, models: Sequence[Model]) -> tuple[list[OptionChain], str]:
+    chains, times = study_chains(context)
+    return chains, _period(times)
+
+
+def study_chains(context: LookContext) -> tuple[list[OptionChain], list[int]]:
+    """Option chains at 8 times spread over the study's, one underlying after another.
+
+    Raises
+    ------
+    DataError
+        The market has option chains at fewer times.
+    """
     coins = context.study.market.underlyings
     panel = next((p for p in context.study.panels if p.family == "surface"), None)
     if panel is not None and panel.start is not None and panel.end is not None:
@@ -161,7 +173,7 @@ def _chains(context: LookContext, models: Sequence[Model]) -> tuple[list[Any], s
         snapshot.chain(coins[k % len(coins)])
         for k, snapshot in enumerate(context.feed.snapshots(picked, coins))
     ]
-    return chains, _period([int(time) for time in picked])
+    return chains, [int(time) for time in picked]
 
 
 def _period(times_ms: Sequence[int]) -> str:
@@ -248,7 +260,7 @@ def _summary(one: _Tried) -> Finding:
     known = graph.detectable[np.isfinite(graph.detectable)]
     least = float(known.max()) if len(known) else float("nan")
     certain = bool(graph.repeatable.all())
-    sizes = graph.response[graph.moves & np.isfinite(graph.response)]
+    sizes = graph.response[graph.moves & (np.nan_to_num(graph.response) > 0.0)]
     moved = (
         f"Moves run from {sizes.min():.2g} to {sizes.max():.2g} {graph.unit}"
         if len(sizes)

@@ -21,6 +21,7 @@ __all__ = [
 
 NEEDED_PANELS: Final[dict[str, tuple[str, ...]]] = {
     "interventions": (),
+    "passports": ("risk",),
     "cadence": (),
     "strategies": ("risk", "signal"),
     "model-risk": (),

@@ -11,6 +11,7 @@ from commonmode.app.study.hedging import look_at_hedging
 from commonmode.app.study.interventions import interventions_look
 from commonmode.app.study.look_context import Look, LookAnswer, LookContext, LookTable
 from commonmode.app.study.model_risk import look_at_model_risk
+from commonmode.app.study.passports import passports_look
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.app.study.strategies import look_at_strategies
 from commonmode.converge.findings import Severity
@@ -29,6 +30,7 @@ __all__ = [
 _LOOKS: Final[Mapping[str, Look]] = MappingProxyType(
     {
         "interventions": interventions_look,
+        "passports": passports_look,
         "cadence": look_at_cadences,
         "strategies": look_at_strategies,
         "model-risk": look_at_model_risk,

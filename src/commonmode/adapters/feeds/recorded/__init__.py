@@ -20,12 +20,14 @@ from commonmode.adapters.feeds.recorded.feed import RecordedFeed
 from commonmode.adapters.feeds.recorded.funding import funding_2020_2022, funding_2025
 from commonmode.adapters.feeds.recorded.hourly import hourly_history
 from commonmode.adapters.feeds.recorded.locate import find_recordings, require_recordings
-from commonmode.adapters.feeds.recorded.ticks import TradeTape, trade_tape
+from commonmode.adapters.feeds.recorded.open_interest import option_activity
+from commonmode.adapters.feeds.recorded.ticks import TopOfBook, TradeTape, top_of_book, trade_tape
 
 __all__ = [
     "SINGLE_DATES",
     "DeribitOptionsFeed",
     "RecordedFeed",
+    "TopOfBook",
     "TradeTape",
     "benchmark_returns",
     "btc_daily",
@@ -38,8 +40,10 @@ __all__ = [
     "funding_2025",
     "hourly_history",
     "multi_asset_hourly",
+    "option_activity",
     "require_recordings",
     "single_date_chain",
     "stablecoin_peg",
+    "top_of_book",
     "trade_tape",
 ]

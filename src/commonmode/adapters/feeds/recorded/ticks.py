@@ -1,4 +1,4 @@
-"""Six minutes of Binance trades on three engines, with the recorder's clock measured.
+"""Six minutes of Binance trades and quotes on three engines, with the recorder's clock measured.
 
 The recorder's clock ran about 1.27 s behind the exchange: every message arrived "before" it was
 sent. A delay cannot be negative, so the clock is behind by at least the largest lead; that bound is
@@ -18,7 +18,7 @@ from commonmode.core.errors import DataError
 from commonmode.core.ids import InstrumentId
 from commonmode.market.snapshot import DataNote
 
-__all__ = ["TradeTape", "trade_tape"]
+__all__ = ["TopOfBook", "TradeTape", "top_of_book", "trade_tape"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +51,57 @@ class TradeTape:
     notes: tuple[DataNote, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TopOfBook:
+    """Best bid and ask of one instrument, at every change.
+
+    Attributes
+    ----------
+    times_ms : int64, shape (n,)
+        The exchange's own time of the change, sorted; its event time where it gives no other.
+    bid, ask : float64, shape (n,)
+    bid_quantity, ask_quantity : float64, shape (n,)
+    """
+
+    times_ms: IntArray
+    bid: FloatArray
+    ask: FloatArray
+    bid_quantity: FloatArray
+    ask_quantity: FloatArray
+
+
+def top_of_book(root: Path, market: str, underlying: str) -> TopOfBook | None:
+    """Best quotes beside :func:`trade_tape`; None where the set has no clock of the exchange's.
+
+    Raises
+    ------
+    DataError
+        No such market or coin in the set.
+    """
+    path = _file(root, market, underlying, "bookticker")
+    names = ("event_ms", "transact_ms", "bid", "bid_qty", "ask", "ask_qty")
+    rows = collect(scan_table(path, names).select(names), path)
+    time = "transact_ms" if rows["transact_ms"].null_count() < len(rows) else "event_ms"
+    if rows[time].null_count() == len(rows):
+        return None
+    rows = rows.drop_nulls(time).sort(time)
+    return TopOfBook(
+        rows[time].to_numpy().astype(np.int64),
+        *(floats(rows, name) for name in ("bid", "ask", "bid_qty", "ask_qty")),
+    )
+
+
+def _file(root: Path, market: str, underlying: str, what: str) -> Path:
+    folder = root / "binance_ticks_20240808"
+    found = sorted(folder.glob(f"{market}_{underlying.lower()}*_{what}.parquet"))
+    if not found:
+        raise DataError(
+            f"no recorded {what} of {underlying} on {market!r}",
+            remedy="markets: spot, usdm, cm; coins: BTC, ETH; check COMMONMODE_DATA",
+        )
+    return found[0]
+
+
 def trade_tape(root: Path, market: str, underlying: str) -> TradeTape:
     """Trades of BTC or ETH on ``spot``, ``usdm`` (linear) or ``cm`` (coin-margined).
 
@@ -59,14 +110,7 @@ def trade_tape(root: Path, market: str, underlying: str) -> TradeTape:
     DataError
         No such market or coin in the set.
     """
-    folder = root / "binance_ticks_20240808"
-    found = sorted(folder.glob(f"{market}_{underlying.lower()}*_trades.parquet"))
-    if not found:
-        raise DataError(
-            f"no recorded trades of {underlying} on {market!r}",
-            remedy="markets: spot, usdm, cm; coins: BTC, ETH; check COMMONMODE_DATA",
-        )
-    path = found[0]
+    path = _file(root, market, underlying, "trades")
     names = ("local_ts_ns", "event_ms", "price", "qty", "buyer_is_maker")
     rows = collect(scan_table(path, names).select(names), path)
     local = rows["local_ts_ns"].to_numpy().copy()

@@ -10,11 +10,13 @@ import numpy as np
 
 from commonmode.converge.apart import stands_apart
 from commonmode.converge.attribution import Attribution, AttributionResult
+from commonmode.converge.bias import bias_similarity
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
-from commonmode.core.errors import CommonmodeError, ConfigurationError
+from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import CommonmodeError, ConfigurationError, PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -26,6 +28,9 @@ __all__ = ["IndexOptions", "LeftOut", "PanelAnalysis", "Similarity", "analyse_pa
 # Indices need the same times of everybody. A model that answers at fewer than half of the times at
 # which some model does would cost the others most of the panel.
 _LEAST_ANSWERED = 0.5
+
+# Seconds of work; the look at biases computes them of larger panels, on request.
+_BIAS_CELLS = 5_000_000
 
 T = TypeVar("T")
 
@@ -42,6 +47,8 @@ class IndexOptions:
     minimum_block_rows : int
     tail : bool
         Whether C3 is allowed; False for panels too short for a tail claim.
+    biases : bool
+        Whether C4 also asks if models that are biased alike move together.
     threads : int
         For panels of hundreds of models; the bits do not depend on it.
     seed : int
@@ -52,6 +59,7 @@ class IndexOptions:
     draws: int = 999
     minimum_block_rows: int = 1
     tail: bool = True
+    biases: bool = True
     threads: int = 1
     seed: int = 0
 
@@ -225,9 +233,19 @@ def _attribution(
             rng=use.seed,
         )
         tail = c3.value if isinstance(c3, Success) else None
-        return index.fit(panel.models, cards, c2.value, tail).result_
+        return index.fit(panel.models, cards, c2.value, tail, bias=_biases(panel, use)).result_
 
     return _try("attribution (C4)", attribution)
+
+
+def _biases(panel: ErrorPanel, use: IndexOptions) -> FloatArray | None:
+    """Alikeness of the models' biases; None where nobody asks or none can be had."""
+    if not use.biases or panel.forecast.size > _BIAS_CELLS:
+        return None
+    try:
+        return bias_similarity(panel, minimum_block_rows=use.minimum_block_rows)
+    except PanelError:
+        return None  # too short for a bias: C4 has one layer less
 
 
 def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:

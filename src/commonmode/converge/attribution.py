@@ -3,21 +3,22 @@
 Two questions. *Which layer*: does similarity of data, assumptions or technique on the cards (or as
 measured by interventions) go with moving together? A regression of pairs on pairs, nodes permuted
 (:mod:`commonmode.stats.qap`). *Which component*: whose users move, or fail, together beyond what
-each of them does with everybody? Contrasts of blocks of time, signs flipped
-(:mod:`commonmode.converge.groups`); benchmark noise and the market cancel in them. The first needs
-many models, the second a long history; both are given.
+each of them does with everybody, and beyond what pairs without it do for reasons of their own?
+Contrasts of blocks of time, signs flipped (:mod:`commonmode.converge.groups`); benchmark noise and
+the market cancel in them. The first needs many models, the second a long history; both are given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from commonmode.converge.attribution_result import (
+    BIAS,
     Attributed,
     AttributionResult,
     LayerRegression,
@@ -71,6 +72,14 @@ class _View:
         return self.crowd_sd is not None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tests:
+    """Every component's contrast in one view, by members, and the maximum's critical value."""
+
+    contrasts: Mapping[tuple[ModelId, ...], GroupContrast]
+    critical: float
+
+
 class Attribution:
     """C4 estimator.
 
@@ -110,6 +119,7 @@ class Attribution:
         comovement: EffectiveNumber,
         cofailure: ConditionalCoFailure | None = None,
         interventional: Mapping[str, FloatArray] | None = None,
+        bias: FloatArray | None = None,
     ) -> Attribution:
         """Attribute what C2 and C3 found.
 
@@ -124,26 +134,32 @@ class Attribution:
             Fitted on the panel; left out where it could not be.
         interventional : mapping of layer to float64, shape (N, N), optional
             Similarity as measured by perturbing components.
+        bias : float64, shape (N, N), optional
+            Alikeness of the models' biases (:func:`commonmode.converge.bias.bias_similarity`); it
+            is put beside the declared layers, as a shared bias is a common cause that no card
+            names.
         """
         groups = declared_groups(models, cards)
         views = [_View("deviation", comovement.contributions_, comovement.crowd_sd_)]
         if cofailure is not None and cofailure.contributions_ is not None:
             views.append(_View("co-failure", cofailure.contributions_))
-        tested = {view.name: self._contrasts(view, groups, models) for view in views}
-        components = self._ranked(views, tested, groups, models)
+        tested = [self._contrasts(view, groups, models) for view in views]
+        # Co-failure is shown and decides nothing, so only co-movement needs the selection.
+        tested[0] = self._selected(tested[0], views[0], models)
+        components = self._ranked(views[0], tested, groups, models)
         standing = [one.group for one in components if one.is_cause]
         self.result_ = AttributionResult(
             components=components,
             undeclared=self._undeclared(views[0], standing, models),
-            layers=self._layers(views, models, cards, interventional or MappingProxyType({})),
+            layers=self._layers(views, models, cards, interventional or MappingProxyType({}), bias),
             alpha=self.alpha,
+            critical=tested[0].critical,
+            models=len(models),
         )
         return self
 
-    def _contrasts(
-        self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]
-    ) -> dict[tuple[ModelId, ...], GroupContrast]:
-        contrasts, _ = contrast_groups(
+    def _contrasts(self, view: _View, groups: Sequence[Group], models: Sequence[ModelId]) -> _Tests:
+        contrasts, test = contrast_groups(
             view.contributions,
             groups,
             models,
@@ -153,8 +169,13 @@ class Attribution:
             crowd_sd=view.crowd_sd,
             factor_free=True,
         )
+        critical = float("nan") if test is None else test.critical
+        return _Tests({one.group.members: one for one in contrasts}, critical)
+
+    def _selected(self, tests: _Tests, view: _View, models: Sequence[ModelId]) -> _Tests:
+        """With those marked that are significant only because they overlap another."""
         marked = account_for_overlap(
-            contrasts,
+            tuple(tests.contrasts.values()),
             view.contributions,
             models,
             flips=self.flips,
@@ -163,30 +184,29 @@ class Attribution:
             strict=view.strict,
             factor_free=True,
         )
-        return {one.group.members: one for one in marked}
+        return replace(tests, contrasts={one.group.members: one for one in marked})
 
     def _ranked(
         self,
-        views: Sequence[_View],
-        tested: Mapping[str, Mapping[tuple[ModelId, ...], GroupContrast]],
+        view: _View,
+        tested: Sequence[_Tests],
         groups: Sequence[Group],
         models: Sequence[ModelId],
     ) -> tuple[Attributed, ...]:
         if not groups:
             return ()
-        pairs, members = views[0].contributions.sum(axis=0), membership(groups, models)
-        contrasts = group_contrasts(views[0].contributions, members, strict=views[0].strict)
+        pairs, members = view.contributions.sum(axis=0), membership(groups, models)
+        contrasts = group_contrasts(view.contributions, members, strict=view.strict)
         ranks = self._resampled_ranks(contrasts)
         low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest")
         found = []
         for g, group in enumerate(groups):
-            each = [tested[view.name][group.members] for view in views]
-            own = each[0]
+            own = tested[0].contrasts[group.members]
             found.append(
                 Attributed(
                     group=group,
                     deviation=own,
-                    cofailure=each[1] if len(each) > 1 else None,
+                    cofailure=tested[1].contrasts[group.members] if len(tested) > 1 else None,
                     p_value=own.p_adjusted,
                     first_share=float(np.mean(ranks[:, g] == 1)),
                     rank_low=int(low[g]),
@@ -265,8 +285,15 @@ class Attribution:
         models: Sequence[ModelId],
         cards: Sequence[Card],
         interventional: Mapping[str, FloatArray],
+        bias: FloatArray | None,
     ) -> tuple[Result[LayerRegression], ...]:
-        graphs = {"declared": _declared_similarity(models, cards), "interventional": interventional}
+        declared = _declared_similarity(models, cards)
+        graphs = {"declared": declared, "interventional": interventional}
+        if bias is not None:
+            # Beside the cards' layers, so that what the models are told to share is not counted
+            # as a bias; the layers themselves are judged without it, since a bias may be what a
+            # shared part does.
+            graphs[BIAS] = {BIAS: bias, **declared}
         return tuple(
             self._regression(graph, view, similarity, models)
             for graph, similarity in graphs.items()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from commonmode.converge.attribution_words import attribution_sentence
 from commonmode.converge.groups import Group, GroupContrast
-from commonmode.core.result import Result
+from commonmode.core.result import Result, Success
 from commonmode.stats.qap import MrqapResult
 
-__all__ = ["Attributed", "AttributionResult", "LayerRegression"]
+__all__ = ["BIAS", "Attributed", "AttributionResult", "LayerRegression"]
 
 
-# Of the largest loading; a model below it shares less than a tenth as much variance as the first.
-_LEAST_LOADING: Final = 0.3
+BIAS: Final = "bias"
+"""Graph, and layer in it, of the alikeness of biases."""
+# More than all other parts together.
+_MOST_RESAMPLES: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class LayerRegression:
     Attributes
     ----------
     graph : str
-        ``declared`` or ``interventional``.
+        ``declared``, ``interventional`` or ``bias``: alikeness of biases beside declared layers.
     response : str
         ``deviation`` or ``co-failure``.
     regression : MrqapResult
@@ -85,12 +88,17 @@ class AttributionResult:
         triple that shows it best, grown by the models that move with each of its members.
     layers : tuple of LayerRegression or Failure
     alpha : float
+    critical : float
+        Value of t that a component's excess must exceed, by the maximum of all; NaN without any.
+    models : int
     """
 
     components: tuple[Attributed, ...]
     undeclared: tuple[GroupContrast, ...]
     layers: tuple[Result[LayerRegression], ...]
     alpha: float
+    critical: float
+    models: int
 
     @property
     def causes(self) -> tuple[Attributed, ...]:
@@ -98,44 +106,30 @@ class AttributionResult:
         return tuple(one for one in self.components if one.is_cause)
 
     @property
+    def advised(self) -> tuple[Attributed, ...]:
+        """Causes sure enough to be taken apart.
+
+        One that stands and comes first in most resamples; or, where no single one does, all that
+        stand, if first place goes to one of them in most resamples: then each is a cause and only
+        their order is open. A part that stands while another comes first is no ground to act on:
+        the test and the fit then name different parts, and the data do not say which is right.
+        """
+        causes = self.causes
+        if causes and causes[0].first_share > _MOST_RESAMPLES:
+            return causes[:1]
+        return causes if sum(one.first_share for one in causes) > _MOST_RESAMPLES else ()
+
+    @property
+    def bias_layer(self) -> LayerRegression | None:
+        """Co-movement on the alikeness of biases beside the declared layers, where computed."""
+        for layer in self.layers:
+            if isinstance(layer, Success):
+                found = layer.value
+                if found.graph == BIAS and found.response == "deviation":
+                    return found
+        return None
+
+    @property
     def sentence(self) -> str:
-        """What was found, with its numbers and what to do."""
-        if not self.components and not self.undeclared:
-            return "No model's card names a part that another uses: there is nothing to attribute."
-        parts = []
-        for cause in self.causes[:1]:
-            contrast = cause.deviation
-            tied = contrast.confounded_with
-            same = f" (or {', '.join(tied)}: no data can tell them apart)" if tied else ""
-            parts.append(
-                f"{cause.group.name}{same} is the likeliest cause: its {len(cause.group.members)} "
-                f"users have {contrast.estimate:+.2f} more co-movement than each has with "
-                f"everybody (adjusted p {cause.p_value:.3g}; first in "
-                f"{100 * cause.first_share:.0f} % of resamples).{_bystanders(cause)} "
-                "Take it apart first."
-            )
-        if not self.causes:
-            parts.append(
-                f"None of {len(self.components)} declared components is a cause at "
-                f"{100 * self.alpha:g} %."
-            )
-        parts += [
-            f"{', '.join(group.group.members)} move together beyond every declared cause "
-            f"(adjusted p {group.p_adjusted:.3g}): ask what they share that no card names."
-            for group in self.undeclared[:1]
-        ]
-        return " ".join(parts)
-
-
-def _bystanders(cause: Attributed) -> str:
-    """Members whose cards name the part and that hardly rest on it, in words."""
-    most = max(cause.loadings)
-    apart = [
-        member
-        for member, loading in zip(cause.group.members, cause.loadings, strict=True)
-        if loading < _LEAST_LOADING * most
-    ]
-    if not apart or len(cause.group.members) < 3:
-        return ""
-    verb = "names it and does" if len(apart) == 1 else "name it and do"
-    return f" {', '.join(apart)} {verb} not move with the others: look at the card."
+        """What was found, with its numbers and what to do, or what it would take to say more."""
+        return attribution_sentence(self)

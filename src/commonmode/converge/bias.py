@@ -24,7 +24,7 @@ from commonmode.stats.detectable import detectable_effect
 from commonmode.stats.moments import BlockMoments, unbiased_products
 from commonmode.stats.signflip import sign_flip_max_test
 
-__all__ = ["Bias", "BiasEstimate", "BiasResult", "pattern_similarity"]
+__all__ = ["Bias", "BiasEstimate", "BiasResult", "bias_similarity", "pattern_similarity"]
 
 _POWER = 0.8
 _FEWEST_CELLS = 100
@@ -191,25 +191,14 @@ class Bias:
         """
         _check(panel)
         regime = market_regime(panel, calm=self.calm, stress=self.stress, warmup=self.warmup)
-        builders = moment_builders(panel, regime)
-        t = len(panel.times_ms)
-        # Row by row first: how long the dependence of what is summed lasts decides the blocks.
-        rowwise = {kind: build(block_edges(t, t)) for kind, build in builders.items()}
-        memory = [
-            integrated_autocorrelation_time(m.contributions.mean(axis=1, keepdims=True))
-            for m in rowwise.values()
-        ]
-        count = choose_block_count(t, max(memory))
-        edges = block_edges(t, min(count, max(t // max(self.minimum_block_rows, 1), 1)))
-        moments = {kind: m.over(edges) for kind, m in rowwise.items()}
-        moments = {k: m for k, m in moments.items() if np.isfinite(m.estimate).any()}
+        moments, edges = _moments(panel, regime, self.minimum_block_rows)
         crowd = {kind: _crowd(m) for kind, m in moments.items()}
         self.result_ = BiasResult(
             models=panel.models,
             panel_kind=panel.kind,
             level=panel.level,
             kinds=tuple(moments),
-            times=t,
+            times=len(panel.times_ms),
             blocks=len(edges) - 1,
             estimates=self._tested(moments, panel.models, "models"),
             shared=self._tested(crowd, (None,), "crowd"),
@@ -258,6 +247,48 @@ class Bias:
                     )
                 )
         return tuple(found)
+
+
+def bias_similarity(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> FloatArray:
+    """How alike the models' biases are, without testing any: ``BiasResult.similarity``.
+
+    Parameters
+    ----------
+    panel : ErrorPanel
+    minimum_block_rows : int
+
+    Returns
+    -------
+    float64, shape (N, N)
+
+    Raises
+    ------
+    PanelError
+        As :meth:`Bias.fit`.
+    """
+    _check(panel)
+    use = Bias()
+    regime = market_regime(panel, calm=use.calm, stress=use.stress, warmup=use.warmup)
+    moments, _ = _moments(panel, regime, minimum_block_rows)
+    return pattern_similarity(tuple(moments.values()))
+
+
+def _moments(
+    panel: ErrorPanel, regime: FloatArray, minimum_block_rows: int
+) -> tuple[dict[BiasKind, BlockMoments], IntArray]:
+    """Moments of the kinds that the panel can carry, and the edges of their blocks."""
+    builders = moment_builders(panel, regime)
+    t = len(panel.times_ms)
+    # Row by row first: how long the dependence of what is summed lasts decides the blocks.
+    rowwise = {kind: build(block_edges(t, t)) for kind, build in builders.items()}
+    memory = [
+        integrated_autocorrelation_time(m.contributions.mean(axis=1, keepdims=True))
+        for m in rowwise.values()
+    ]
+    count = choose_block_count(t, max(memory))
+    edges = block_edges(t, min(count, max(t // max(minimum_block_rows, 1), 1)))
+    moments = {kind: m.over(edges) for kind, m in rowwise.items()}
+    return {k: m for k, m in moments.items() if np.isfinite(m.estimate).any()}, edges
 
 
 def _check(panel: ErrorPanel) -> None:

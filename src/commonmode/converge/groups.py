@@ -72,6 +72,9 @@ class GroupContrast:
     explained_by : str
         A group ranked higher whose overlap with this one accounts for it: with that group in the
         regression nothing significant is left. Empty if it stands on its own.
+    between_pairs : float
+        Part of the standard error that is due to pairs being unlike one another for reasons of
+        their own: a longer history does not make it smaller. 0 where it was not estimated.
     """
 
     group: Group
@@ -83,6 +86,7 @@ class GroupContrast:
     identified: bool = True
     confounded_with: tuple[str, ...] = ()
     explained_by: str = ""
+    between_pairs: float = 0.0
 
 
 def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[Group, ...]:
@@ -147,8 +151,8 @@ def contrast_groups(
         variances v (those of correlations are not). Estimates are in units of the mean product of
         the members' standard deviations, given here.
     factor_free : bool
-        Contrasts beyond one unlisted factor that may move all models unequally
-        (:func:`commonmode.stats.contrasts.factor_free_contrasts`).
+        Contrasts beyond unlisted factors that may move all models unequally, tested against how
+        unlike the other pairs are (:func:`commonmode.stats.contrasts.factor_free_contrasts`).
     """
     if not groups:
         return (), None
@@ -156,7 +160,10 @@ def contrast_groups(
     contrast = factor_free_contrasts if factor_free else group_contrasts
     found = contrast(contributions, members, strict=crowd_sd is not None, scale=crowd_sd)
     alike = _same_contrast(found.weights, groups, members)
-    test = sign_flip_max_test(found.values, flips=flips, alpha=alpha, rng=rng)
+    test = sign_flip_max_test(
+        found.values, flips=flips, alpha=alpha, rng=rng, between=found.between
+    )
+    between = np.zeros(len(groups)) if found.between is None else found.between
     # Of groups with the same contrast the one whose own pairs are larger comes first.
     own = group_means(contributions.sum(axis=0), members)
     order = np.lexsort((-own, -np.round(test.t, 6)))
@@ -170,6 +177,7 @@ def contrast_groups(
             p_adjusted=float(test.p_adjusted[g]),
             identified=bool(found.told_apart[g]),
             confounded_with=alike[g],
+            between_pairs=float(between[g]),
         )
         for g in order
     )
@@ -226,7 +234,8 @@ def account_for_overlap(
                 if factor_free
                 else found
             )
-            passes = sign_flip_max_test(tested.values, flips=flips, rng=rng).p_adjusted <= alpha
+            test = sign_flip_max_test(tested.values, flips=flips, rng=rng, between=tested.between)
+            passes = (test.p_adjusted <= alpha) & tested.told_apart
         usable = np.flatnonzero(passes & (fits > 0))
         if not len(usable):
             break

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.stats.comovement import contrast_weights, pair_index
+from commonmode.stats.pair_effects import pair_variance
 
 __all__ = [
     "Contrasts",
@@ -46,12 +47,16 @@ class Contrasts:
         Squared length of each group's indicator beside the nuisance; 0 where nothing is left of it.
     weights : float64, shape (M, P), or None
         Where they were small enough to be held.
+    between : float64, shape (M,), or None
+        Standard error that differences between pairs put into each contrast, in its units; None
+        where they were not asked for.
     """
 
     values: FloatArray
     told_apart: BoolArray
     norm: FloatArray
     weights: FloatArray | None
+    between: FloatArray | None = None
 
 
 def fall_of_squares(contrasts: Contrasts, times: FloatArray | None = None) -> FloatArray:
@@ -99,22 +104,31 @@ def group_contrasts(
     few = groups.shape[1] <= _DENSE_MODELS and beside is None
     if few and len(groups) * contributions.shape[1] <= _DENSE:
         return _dense(contributions, groups, given, strict, scale)
-    inside = _indicators(groups)
     basis = _nuisance(groups.shape[1], given, strict, beside)
+    # A factor beside the group is no reason to give up its mean; what stands already is.
+    mean_in_place = not strict and given is None
+    return _thin(contributions, _indicators(groups), basis, mean_in_place, scale)
+
+
+def _thin(
+    contributions: FloatArray,
+    inside: csr_array,
+    basis: FloatArray,
+    mean_in_place: bool,
+    scale: FloatArray | None,
+) -> Contrasts:
     within = inside @ basis
     own = np.diff(inside.indptr).astype(np.float64)
     norm = own - np.einsum("mr,mr->m", within, within)
     usable = norm > 1e-9 * own
     total = np.asarray((inside @ contributions.T).T)
-    rest = total - (contributions @ basis) @ within.T
-    size = np.abs(inside @ np.abs(contributions.T)).T + np.abs(contributions @ basis) @ np.abs(
-        within.T
-    )
+    fitted = contributions @ basis
+    rest = total - fitted @ within.T
+    size = np.abs(inside @ np.abs(contributions.T)).T + np.abs(fitted) @ np.abs(within.T)
     values = np.where(usable, rest / np.where(usable, norm, 1.0), 0.0)
     size = size / np.where(usable, norm, 1.0)
-    # A factor beside the group is no reason to give up its mean; what stands already is.
-    mean_in_place = ~usable & (not strict and given is None)
-    values[:, mean_in_place] = (total / own)[:, mean_in_place]
+    if mean_in_place:
+        values[:, ~usable] = (total / own)[:, ~usable]
     values[np.abs(values) <= _ROUNDING * size] = 0.0
     if scale is not None:
         values = values / _unit(inside, scale)
@@ -215,7 +229,9 @@ def factor_free_contrasts(
 
     As :func:`group_contrasts`, with :func:`outside_factors` in the regression: fitted, for each
     group, without its own pairs and without those of the groups that stand, each of which brings
-    its own factor (:func:`one_factor`).
+    its own factor (:func:`one_factor`). What the factors leave unexplained in the other pairs is
+    given as ``between`` (:func:`commonmode.stats.pair_effects.pair_variance`); a group beside which
+    no pairs are left over to judge that by is not told apart.
 
     Parameters
     ----------
@@ -225,31 +241,35 @@ def factor_free_contrasts(
     """
     total = contributions.sum(axis=0)
     rows, columns = pair_index(groups.shape[1])
+
+    def shape(members: BoolArray) -> FloatArray:
+        loading = one_factor(total, members)
+        return np.asarray(loading[rows] * loading[columns])
+
     standing = np.zeros(len(total), dtype=np.bool_)
     own: list[FloatArray] = []
     for members in given if given is not None else ():
         standing |= members[rows] & members[columns]
-        loading = one_factor(total, members)
-        own.append(loading[rows] * loading[columns])
-    parts = []
-    for members in groups:
+        own.append(shape(members))
+    parts, variance = [], np.zeros(len(groups))
+    for g, members in enumerate(groups):
         inside = members[rows] & members[columns]
         factors = _outside_columns(total, inside | standing, groups.shape[1])
-        parts.append(
-            group_contrasts(
-                contributions,
-                members[None],
-                given,
-                strict=strict,
-                scale=scale,
-                beside=np.column_stack([*own, factors]),
-            )
-        )
+        basis = _nuisance(groups.shape[1], given, strict, np.column_stack([*own, factors]))
+        at = _indicators(members[None])
+        parts.append(_thin(contributions, at, basis, not strict and given is None, scale))
+        if parts[-1].told_apart[0]:
+            variance[g] = pair_variance(contributions, basis, inside, shape(members))
+    known, norm = np.isfinite(variance), np.concatenate([part.norm for part in parts])
+    between = np.sqrt(np.where(known, variance, 0.0) / np.where(norm > 0, norm, 1.0))
+    if scale is not None:
+        between = between / _unit(_indicators(groups), scale)
     return Contrasts(
         values=np.concatenate([part.values for part in parts], axis=1),
-        told_apart=np.concatenate([part.told_apart for part in parts]),
-        norm=np.concatenate([part.norm for part in parts]),
+        told_apart=np.concatenate([part.told_apart for part in parts]) & known,
+        norm=norm,
         weights=None,
+        between=between,
     )
 
 

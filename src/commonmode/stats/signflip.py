@@ -73,8 +73,7 @@ class MaxTest:
 _CELLS = 4_000_000
 
 
-def _signs(rng: int | np.random.Generator, flips: int, blocks: int) -> FloatArray:
-    generator = as_generator(rng, "sign-flip", flips, blocks)
+def _signs(generator: np.random.Generator, flips: int, blocks: int) -> FloatArray:
     return generator.integers(0, 2, size=(flips, blocks)).astype(np.float64) * 2.0 - 1.0
 
 
@@ -109,6 +108,7 @@ def sign_flip_max_test(
     flips: int = 1999,
     alpha: float = 0.05,
     rng: int | np.random.Generator = 0,
+    between: FloatArray | None = None,
 ) -> MaxTest:
     """Test M sums of block contributions at once, one-sided.
 
@@ -121,6 +121,9 @@ def sign_flip_max_test(
     alpha : float
         Level of ``critical``.
     rng : int or Generator
+    between : float64, shape (M,), optional
+        Standard error that each sum carries besides, however many blocks there are. It joins the
+        studentisation, and every flip gets an independent normal draw of that size.
 
     Raises
     ------
@@ -139,16 +142,22 @@ def sign_flip_max_test(
         )
     estimate = contributions.sum(axis=0)
     scale = np.sqrt((contributions**2).sum(axis=0))
+    generator = as_generator(rng, "sign-flip", flips, blocks)
+    signs = _signs(generator, flips, blocks)
+    if between is not None:
+        scale = np.hypot(scale, between)
     safe = np.where(scale > 0, scale, 1.0)
     t = estimate / safe
-    signs = _signs(rng, flips, blocks)
     # A flip pattern that reproduces the data must count as "at least as large".
     slack = 1e-12
     at_least = np.zeros(len(t))
     top = np.empty(flips)
     chunk = max(1, _CELLS // max(len(t), 1))
     for start in range(0, flips, chunk):
-        null = signs[start : start + chunk] @ contributions / safe
+        null = signs[start : start + chunk] @ contributions
+        if between is not None:
+            null += between * generator.standard_normal(null.shape)
+        null /= safe
         at_least += (null >= t - slack).sum(axis=0)
         top[start : start + chunk] = null.max(axis=1)
     p_single = (1.0 + at_least) / (1.0 + flips)

@@ -1,0 +1,69 @@
+"""How far pairs of models differ for reasons of their own, beyond what sampling makes of them.
+
+A contrast that is far from zero says that a group's pairs move together; that the group's shared
+part is why, it says only if other pairs do not move together just as much without any such part.
+Models that look back over windows of like length, or that weigh an unlisted factor in ways no
+regression takes out, make pairs unlike one another. That is a variance between pairs, and a
+contrast of pairs carries it whatever the length of the history: the random effect of a
+meta-analysis, estimated by moments as in DerSimonian and Laird (1986), "Meta-analysis in clinical
+trials", Controlled Clinical Trials 7(3), eq. 8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonmode.core.arrays import BoolArray, FloatArray
+
+__all__ = ["pair_variance"]
+
+
+def pair_variance(
+    contributions: FloatArray, basis: FloatArray, inside: BoolArray, shape: FloatArray
+) -> float:
+    """Variance of the other pairs beyond sampling error and beyond what is regressed out.
+
+    Residual squares of the pairs outside the group, less what sampling is expected to put into
+    them (from the spread of each pair's residual between blocks), over their degrees of freedom.
+    The group's own pairs say nothing about it: they may share a part. They enter the regression
+    with its indicator and its one factor, so that what they share does not leak into the others.
+
+    Parameters
+    ----------
+    contributions : float64, shape (B, P)
+        Of two blocks or more; they add up to the pair vector.
+    basis : float64, shape (P, R)
+        Orthonormal columns that are regressed out.
+    inside : bool, shape (P,)
+        Pairs of the group.
+    shape : float64, shape (P,)
+        Product of the members' loadings on their one factor.
+
+    Returns
+    -------
+    float
+        In squared units of the pair vector, never negative; NaN where no pair is left over to
+        judge by.
+    """
+    columns = _orthonormal_beside(basis, (inside.astype(np.float64), shape))
+    other = ~inside
+    of_other = columns[other]
+    freedom = float(other.sum()) - float(np.sum(of_other**2))
+    if freedom < 1.0 - 1e-9:
+        return float("nan")
+    residual = contributions[:, other] - (contributions @ columns) @ of_other.T
+    blocks = len(residual)
+    total = residual.sum(axis=0)
+    # Contributions of independent blocks: the variance of their sum from their spread.
+    sampling = (np.sum(residual**2) - np.sum(total**2) / blocks) * blocks / (blocks - 1)
+    return max(0.0, float(np.sum(total**2) - sampling) / freedom)
+
+
+def _orthonormal_beside(basis: FloatArray, further: tuple[FloatArray, ...]) -> FloatArray:
+    """The basis with what is new in further columns, orthonormal."""
+    for column in further:
+        rest = column - basis @ (basis.T @ column)
+        size = float(rest @ rest)
+        if size > 1e-9 * max(float(column @ column), 1e-300):
+            basis = np.column_stack([basis, rest / np.sqrt(size)])
+    return basis

@@ -166,6 +166,8 @@ def margin_table(
     maintenance: Mapping[str, FloatArray],
     failures: dict[int, Failure],
     notices: Mapping[int, tuple[str, ...]] | None = None,
+    *,
+    unit_usd: float = 1.0,
 ) -> MarginTable:
     """Sum the components; what failed or is no number becomes NaN with its reason."""
     totals = [np.sum(list(parts.values()), axis=0) for parts in (initial, maintenance)]
@@ -192,6 +194,7 @@ def margin_table(
         notices=MappingProxyType(
             {row: text for row, text in (notices or {}).items() if row not in failures}
         ),
+        unit_usd=unit_usd,
     )
 
 

@@ -19,7 +19,9 @@ __all__ = ["Legs", "MarginMethod", "MarginTable"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarginTable:
-    """Margin of A accounts under one method; USD-stable, all arrays of shape (A,).
+    """Margin of A accounts under one method; all arrays of shape (A,).
+
+    In units of the settlement stablecoin or in USD, as the method counts: ``unit_usd`` says which.
 
     Attributes
     ----------
@@ -37,6 +39,8 @@ class MarginTable:
     failures : mapping of account row to Failure
     notices : mapping of account row to tuple of str
         What a reader has to know about an account that was margined all the same.
+    unit_usd : float
+        USD per unit of all figures.
     """
 
     method: str
@@ -48,6 +52,7 @@ class MarginTable:
     maintenance_components: Mapping[str, FloatArray]
     failures: Mapping[int, Failure] = field(default_factory=lambda: MappingProxyType({}))
     notices: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    unit_usd: float = 1.0
 
     def __len__(self) -> int:
         return len(self.ids)

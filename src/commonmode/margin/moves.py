@@ -117,6 +117,8 @@ class MarketMoves:
         Factors on the assets' prices beyond what the underlying they follow does; 1 if left out.
     seconds : float
         Time over which the moves happen.
+    stable : float64, shape (S,), optional
+        Factors on the price of the settlement stablecoin; 1 if left out.
 
     Raises
     ------
@@ -129,11 +131,13 @@ class MarketMoves:
     weights: FloatArray
     assets: FloatArray | None = None
     seconds: float = 0.0
+    stable: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values, make weights probabilities."""
         n = len(self.weights)
         factors = [self.spot, self.vol, *([] if self.assets is None else [self.assets])]
+        factors += [] if self.stable is None else [self.stable[:, None]]
         problem = ""
         if self.spot.ndim != 2 or self.vol.shape != self.spot.shape or not n:
             problem = f"spot {self.spot.shape} and vol {self.vol.shape} for {n} weights"
@@ -154,11 +158,17 @@ class MarketMoves:
 
     @classmethod
     def from_joint(
-        cls, joint: JointReturns, market: MarginMarket, *, seconds: float = 0.0
+        cls,
+        joint: JointReturns,
+        market: MarginMarket,
+        *,
+        seconds: float = 0.0,
+        stable: str = "",
     ) -> MarketMoves:
         """Joint returns by name as moves of a market's underlyings and assets.
 
-        An asset with a factor of its own name moves by it on top of the underlying it follows.
+        An asset with a factor of its own name moves by it on top of the underlying it follows;
+        the settlement stablecoin moves by the factor named ``stable``, if there is one.
 
         Raises
         ------
@@ -185,6 +195,7 @@ class MarketMoves:
             weights=joint.weights,
             assets=assets,
             seconds=seconds,
+            stable=np.exp(joint.log_returns[:, known[stable]]) if stable in known else None,
         )
 
     def market(self, market: MarginMarket, scenario: int, share: float = 1.0) -> MarginMarket:
@@ -195,7 +206,10 @@ class MarketMoves:
             self.vol[scenario] ** share,
             self.seconds * share,
         )
+        if self.stable is not None:
+            price = float(market.stable_price * self.stable[scenario] ** share)
+            out = replace(out, stable_price=price)
         if self.assets is None:
             return out
-        price = out.assets.price * self.assets[scenario] ** share
-        return replace(out, assets=replace(out.assets, price=price))
+        posted = out.assets.price * self.assets[scenario] ** share
+        return replace(out, assets=replace(out.assets, price=posted))

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class CloseOutCost(Protocol):
-    """What it costs to close each account completely, USD-stable, not negative."""
+    """What it costs to close each account completely, USD, not negative."""
 
     def __call__(self, accounts: Accounts, market: MarginMarket) -> FloatArray:
         """Costs of shape (A,)."""
@@ -70,7 +70,7 @@ class ProportionalCost:
     collateral: float = 0.0
 
     def __call__(self, accounts: Accounts, market: MarginMarket) -> FloatArray:
-        """Costs of shape (A,), USD-stable."""
+        """Costs of shape (A,), USD."""
         table = market.instruments
         curved = table.is_option | table.is_curved_perpetual
         per = np.where(curved, self.option, self.linear) * table.gross_usd
@@ -79,12 +79,12 @@ class ProportionalCost:
         posted = np.abs(accounts.collateral)
         # An asset without a price harms only who holds it.
         sold = np.where(posted > 0, posted * market.assets.price, 0.0).sum(axis=1) * self.collateral
-        return np.asarray((positions + sold) / market.stable_price)
+        return np.asarray(positions + sold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solvency:
-    """A accounts in S scenarios under one method; USD-stable.
+    """A accounts in S scenarios under one method; USD, whatever unit the method counts in.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class Solvency:
 
 @dataclass(frozen=True, slots=True)
 class FundAdequacy:
-    """An insurance fund against the shortfalls of a set of scenarios; USD-stable.
+    """An insurance fund against the shortfalls of a set of scenarios; USD.
 
     Attributes
     ----------
@@ -215,7 +215,7 @@ def fund_adequacy(found: Solvency, fund: float, *, level: float = 0.99) -> FundA
     ----------
     found : Solvency
     fund : float
-        USD-stable, not negative.
+        USD, not negative.
     level : float
         Of the quantile of total shortfall, in (0, 1).
 
@@ -316,7 +316,8 @@ def solvency(
             closing = priced & (due == look)
             if closing.any():
                 price = cost(held, there)
-                shortfall[closing] = np.maximum(price - table.equity, 0.0)[closing]
+                lacking = price - table.equity * table.unit_usd
+                shortfall[closing] = np.maximum(lacking, 0.0)[closing]
                 paid[closing] = price[closing]
                 notional[closing] = gross_notional(held, there)[closing]
         closed = priced & (due <= looks)

@@ -336,7 +336,8 @@ price = 0.999
 
 
 def test_what_is_posted_gives_way_when_it_is_needed(cli, study: Path) -> None:
-    code, value = asked(cli, study, POSTED, "--method", "dynamic")
+    words = ("--method", "dynamic", "--parameters", "dynamic=conventional")
+    code, value = asked(cli, study, POSTED, *words)
     assert code == 0
     (cell,) = by_name(value)["posted"].values()
     np.testing.assert_allclose(cell["equity"], 1.5 * 36_000 + 2_000 * 0.999)
@@ -346,6 +347,79 @@ def test_what_is_posted_gives_way_when_it_is_needed(cli, study: Path) -> None:
     basis = 36_000 * (1 - 0.7 * 0.9)
     np.testing.assert_allclose(legs["WSTBTC"], 0.25 * 1.5 * basis, rtol=1e-9)
     assert "USDC" not in legs
+
+
+def test_the_stablecoin_that_cash_is_counted_in_is_shocked(cli, study: Path) -> None:
+    """A tenth off the peg in a hypothetical move, of which a quarter is covered."""
+    one = '[[accounts]]\nid = "idle"\ncash = 1e6\npositions = { "BTC-PERPETUAL" = 1 }\n'
+    words = ("--method", "dynamic", "--no-thresholds")
+    for parameters in ("2022-01-01", "conventional"):
+        chosen = ("--parameters", f"dynamic={parameters}")
+        _, value = asked(cli, study, one, *words, *chosen)
+        (cell,) = by_name(value)["idle"].values()
+        np.testing.assert_allclose(cell["components"]["loss"], 0.25 * 0.1 * 1e6, rtol=1e-3)
+        legs = {leg["leg"]: leg["initial"] for leg in value["legs"]["dynamic"]["legs"]}
+        np.testing.assert_allclose(legs["cash"], 0.25 * 0.1 * 1e6, rtol=1e-12)
+        assert "USDC -10 %" in value["legs"]["dynamic"]["scenario"]
+        _, still = asked(cli, study, 'stable = ""\n' + one, *words, *chosen)
+        (cell,) = by_name(still)["idle"].values()
+        assert cell["components"]["loss"] < 10.0  # that of ten dollars of a perpetual
+    # Cash that a population is assumed to have is not said to be a stablecoin.
+    ran = cli("margin", study, "--json", *words)
+    assert all("cash" not in str(leg) for leg in ran.json.get("legs", {}).values())
+
+
+def test_the_fitted_parameters_are_the_default(cli, study: Path) -> None:
+    words = ("--method", "dynamic", "--no-thresholds")
+    _, default = asked(cli, study, GOOD, *words)
+    _, named = asked(cli, study, GOOD, *words, "--parameters", "dynamic=2022-01-01")
+    _, other = asked(cli, study, GOOD, *words, "--parameters", "dynamic=conventional")
+    assert default == named
+    (source,) = [one["parameters"] for one in default["methods"]]
+    assert "Fitted on training period 2022-01-01: half-life 72 h" in source
+    assert "multiplier 0." in source
+    assert "for the floor" in source
+    (source,) = [one["parameters"] for one in other["methods"]]
+    assert "nothing fitted" in source
+    # Maintenance is four fifths of the shortfall that the initial margin covers.
+    for cells in by_name(default).values():
+        first, second = (cells["dynamic"][k] for k in ("components", "maintenance_components"))
+        np.testing.assert_allclose(second["loss"], 0.8 * first["loss"], rtol=1e-9)
+    wrong = cli("margin", study, "--parameters", "dynamic=1999")
+    assert wrong.code == 2
+    assert "2022-01-01" in wrong.err
+
+
+def test_own_parameters_of_our_method_and_the_control_on_the_command_line(cli, study: Path) -> None:
+    """A speed limit of one holds the shortfall at what it was, a buffer raises it."""
+    from commonmode.margin.parameter_files import shipped_file
+
+    text, _ = shipped_file("dynamic", "2022-01-01")
+    words = ("--method", "dynamic", "--no-thresholds")
+
+    def losses(old: str, new: str) -> tuple[dict[str, float], str]:
+        assert old in text
+        (study.parent / "mine.toml").write_text(text.replace(old, new))
+        path = study.parent / "mine.toml"
+        _, value = asked(cli, study, GOOD, *words, "--parameters", f"dynamic={path}")
+        cells = {name: cell["dynamic"] for name, cell in by_name(value).items()}
+        said = value["methods"][0]["parameters"]
+        return {name: cell["components"]["loss"] for name, cell in cells.items()}, said
+
+    as_shipped, _ = losses("floor = 1.0", "floor = 1.0")
+    bare, _ = losses("floor = 1.0", "floor = 0.0")
+    higher, _ = losses("floor = 1.0", "floor = 3.0")
+    limited, said = losses("daily_limit = inf", "daily_limit = 1.0")
+    assert "control replayed over 30 days" in said
+    for name, loss in as_shipped.items():
+        assert bare[name] <= loss < higher[name]
+        assert limited[name] <= loss
+    assert limited != as_shipped
+    (study.parent / "mine.toml").write_text(text.replace("floor = 1.0", "floor = -1.0"))
+    words = ("--parameters", f"dynamic={study.parent / 'mine.toml'}")
+    wrong = cli("margin", study, *words)
+    assert wrong.code == 2
+    assert "floor" in wrong.err
 
 
 def test_a_stablecoin_at_65_cents(cli, study: Path) -> None:

@@ -20,6 +20,13 @@ def margin_backtest(
     html: Annotated[
         Path | None, typer.Option(help="Write the frontier and the coverage as a page.")
     ] = None,
+    write_parameters: Annotated[
+        Path | None,
+        typer.Option(
+            help="Only choose the settings on the training period, and write them to this file as "
+            "a parameter set of --method dynamic."
+        ),
+    ] = None,
     draws: Annotated[int, typer.Option(min=50, help="Draws of the block bootstraps.")] = 300,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -29,6 +36,15 @@ def margin_backtest(
     examples/margin-backtest, are shown with --results.
     """
     with errors_as_messages():
+        if write_parameters is not None:
+            from commonmode.app.cli.run import write_page
+            from commonmode.app.study.margin_parameters import fitted_parameters
+
+            with progress_bars(json_) as bars:
+                text = fitted_parameters(progress=bars)
+            file = write_page(write_parameters.parent, write_parameters.name, text)
+            typer.echo(f"parameters: {file}")
+            return
         if results is not None:
             from commonmode.adapters.store.files import read_json
 

@@ -25,6 +25,7 @@ _COLUMNS: Final = ("account", "instrument", "quantity")
 _CASH: Final = "cash"
 _UNREALISED: Final = "unrealised"
 _COLLATERAL: Final = "collateral:"
+_STABLE: Final = "USDC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,15 @@ class Holdings:
     assets : tuple of Asset
     stable_price : float
         USD price of the coin that cash is counted in.
+    stable : str
+        Its name; "" where what counts as cash is capital of no stated kind (a population's).
     confidences, rates : mapping of underlying to float
     """
 
     accounts: tuple[Account, ...]
     assets: tuple[Asset, ...] = ()
     stable_price: float = 1.0
+    stable: str = ""
     confidences: tuple[tuple[str, float], ...] = ()
     rates: tuple[tuple[str, float], ...] = ()
 
@@ -70,6 +74,7 @@ class _AssetSettings(_Strict):
 
 
 class _AccountsFile(_Strict):
+    stable: str = _STABLE
     stable_price: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     confidences: dict[str, _Share] = Field(default_factory=dict)
     rates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
@@ -141,6 +146,7 @@ def _from_toml(path: Path) -> Holdings:
             for one in file.assets
         ),
         stable_price=file.stable_price,
+        stable=file.stable,
         confidences=tuple(file.confidences.items()),
         rates=tuple(file.rates.items()),
     )
@@ -188,7 +194,7 @@ def _from_table(path: Path) -> Holdings:
     accounts = []
     for (name,), rows in frame.group_by("account", maintain_order=True):
         accounts.append(_of_rows(str(name), list(rows.select("instrument", "quantity").rows())))
-    return Holdings(tuple(accounts))
+    return Holdings(tuple(accounts), stable=_STABLE)
 
 
 def _of_rows(name: str, rows: Sequence[tuple[str, float]]) -> Account:

@@ -106,7 +106,7 @@ def margin_answer(
         settings=settings,
         folder=folder,
     )
-    return margin_to_json(desk, quick=True)
+    return margin_to_json(desk)
 
 
 def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from commonmode.core.protocols import Progress, SilentProgress
 from commonmode.margin.backtest.assess import Assessment, Sample, assess
 from commonmode.margin.backtest.bootstrap import scale_interval
 from commonmode.margin.backtest.implied import ImpliedVolModel
+from commonmode.margin.backtest.market_path import MarketPath
 from commonmode.margin.backtest.ours import (
     Components,
     Recipe,
@@ -64,7 +65,7 @@ from commonmode.margin.backtest.walk import (
 )
 from commonmode.margin.procyclicality_measures import peak_to_trough
 
-__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "run_backtest"]
+__all__ = ["PERIODS", "BacktestResult", "FamilyRun", "choose_settings", "run_backtest"]
 
 _OPTION_STRIDE: Final = 3
 _DAY_STRIDE: Final = 4
@@ -218,6 +219,26 @@ def _run(
     return run, computed, others
 
 
+def choose_settings(
+    path: MarketPath, told: Progress
+) -> tuple[Family, tuple[Candidate, ...], tuple[Candidate, ...], dict[str, Candidate]]:
+    """The training period's portfolios, every candidate of both steps, and those chosen.
+
+    Parameters
+    ----------
+    path : MarketPath
+        Recorded; nothing after the training period is used.
+    told : Progress
+    """
+    train = Family.of("linear", path, stride=1, bars=1, end=PERIODS["training"][1])
+    first, second = candidates(_training(train, told), progress=told)
+    chosen = {
+        "bounded": choose(second, travel=lambda each: each.travel_usd, bound=1.0),
+        "cheapest": choose(second, travel=lambda each: each.travel_usd, bound=float("inf")),
+    }
+    return train, first, second, chosen
+
+
 def run_backtest(
     root: Path | None = None, *, progress: Progress | None = None, draws: int = 300
 ) -> BacktestResult:
@@ -238,12 +259,7 @@ def run_backtest(
     """
     told = progress or SilentProgress()
     path, model, hashes = recorded_market(root or require_recordings())
-    train = Family.of("linear", path, stride=1, bars=1, end=PERIODS["training"][1])
-    first, second = candidates(_training(train, told), progress=told)
-    chosen = {
-        "bounded": choose(second, travel=lambda each: each.travel_usd, bound=1.0),
-        "cheapest": choose(second, travel=lambda each: each.travel_usd, bound=float("inf")),
-    }
+    train, first, second, chosen = choose_settings(path, told)
     settings = {name: each.settings for name, each in chosen.items()}
     end = PERIODS["holdout"][1]
     runs: list[FamilyRun] = []

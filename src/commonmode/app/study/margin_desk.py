@@ -30,9 +30,11 @@ __all__ = ["MarginDesk", "marks_of", "open_desk"]
 _SEARCH: Final = RootSearch(points=49, tolerance=1e-4, calls=80)
 # The same under every surface model, to see whether they name the same accounts.
 _NEAR_SEARCH: Final = RootSearch(low=0.4, high=2.5, points=17, tolerance=1e-3, calls=12)
-# Our own method revalues thousands of scenarios at every point of a search: a coarser one.
+# Our own method puts thousands of scenarios at every point of a search: coarser ones.
 _DYNAMIC_SEARCH: Final = RootSearch(points=25, tolerance=1e-3, calls=24)
-# Options valued per point of the search beyond which it is left out: half a second of one core.
+_DYNAMIC_NEAR: Final = RootSearch(low=0.4, high=2.5, points=11, tolerance=1e-2, calls=5)
+# Options that our own method values in one call beyond which profits are interpolated: half a
+# second of one core.
 _MOST_VALUES: Final = 5_000_000
 # An everlasting option is a series of options.
 _CURVED_VALUES: Final = 50
@@ -69,24 +71,22 @@ class MarginDesk:
         """The market without the other surface models: what they disagree on is no maintenance."""
         return replace(self.market, alternatives={})
 
-    def search(self, method: MarginMethod, *, quick: bool = False) -> RootSearch | None:
-        """How to look for the thresholds of a method; None where it would take too long.
+    def search(self, method: MarginMethod) -> RootSearch:
+        """How to look for the thresholds of a method."""
+        return _DYNAMIC_SEARCH if isinstance(method, Dynamic) else _SEARCH
 
-        Parameters
-        ----------
-        method : MarginMethod
-        quick : bool
-            Only searches that are quick whatever is held.
-        """
-        if not isinstance(method, Dynamic):
-            return _SEARCH
-        if quick or self.effort(method, self.accounts) > _MOST_VALUES:
-            return None
-        return _DYNAMIC_SEARCH
+    def search_by_model(self, method: MarginMethod) -> RootSearch:
+        """The same under every surface model: nearby, and coarser."""
+        return _DYNAMIC_NEAR if isinstance(method, Dynamic) else _NEAR_SEARCH
 
-    def search_by_model(self, method: MarginMethod) -> RootSearch | None:
-        """The same under every surface model: nearby, coarser, and never for our own method."""
-        return None if isinstance(method, Dynamic) else _NEAR_SEARCH
+    def searched(self, method: MarginMethod) -> MarginMethod:
+        """The method as a search asks it: our own with interpolated profits."""
+        return replace(method, quick=True) if isinstance(method, Dynamic) else method
+
+    def lighter(self, method: MarginMethod) -> MarginMethod:
+        """The same, where one call of our own method would take long otherwise."""
+        heavy = self.effort(method, self.accounts) > _MOST_VALUES
+        return self.searched(method) if heavy else method
 
     def effort(self, method: MarginMethod, accounts: Accounts) -> int:
         """Options that our own method values in one call for these accounts; 0 for the others."""
@@ -147,6 +147,7 @@ def open_desk(
         folder,
         positions=len(portfolio.accounts.instrument),
         ungated=ungated,
+        stable=holdings.stable if settings.stable is None else settings.stable,
     )
     return MarginDesk(portfolio, marks, built)
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from commonmode.app.study.margin_dynamic import build_dynamic
 from commonmode.app.study.margin_gates import examine, refusal
 from commonmode.app.study.schema import MarginSettings
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.deribit.method import DeribitMargin
 from commonmode.margin.deribit.parameters import deribit_from_toml, merged
-from commonmode.margin.dynamic.build import build_scenarios, hedge_markets, return_panel
-from commonmode.margin.dynamic.hypothetical import NamedMove
-from commonmode.margin.dynamic.liquidity import measure_liquidity
-from commonmode.margin.dynamic.method import Dynamic
+from commonmode.margin.dynamic.settings import (
+    CONVENTIONAL,
+    DynamicSettings,
+    dynamic_from_toml,
+    shipped_dynamic,
+)
 from commonmode.margin.gate_report import GateReport
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import MarginMethod
@@ -25,7 +28,6 @@ from commonmode.margin.pm2 import PM2, parameters_from_toml
 from commonmode.margin.standard_method import StandardMargin
 from commonmode.margin.standard_parameters import standard_from_toml
 from commonmode.market.feed import Feed
-from commonmode.market.history import History
 from commonmode.market.snapshot import Snapshot
 from commonmode.pricing.kernels import Engine
 
@@ -67,6 +69,7 @@ def build_methods(
     *,
     positions: int = 0,
     ungated: bool = False,
+    stable: str = "",
 ) -> BuiltMethods:
     """Build the methods that are named.
 
@@ -86,6 +89,8 @@ def build_methods(
         How many will be margined; it chooses the engine.
     ungated : bool
         Use parameter sets that the gate refuses all the same.
+    stable : str
+        Stablecoin that cash is counted in, moved by our own method; "" where it is not to move.
 
     Raises
     ------
@@ -103,10 +108,14 @@ def build_methods(
     sources: dict[str, str] = {}
     failures: dict[str, Failure] = {}
     gates: dict[str, tuple[GateReport, ...]] = {}
+    method: MarginMethod
     for name in dict.fromkeys(names):
         if name == "dynamic":
+            chosen = dynamic_settings(settings.parameters.get(name, ""), folder)
             try:
-                method, source = _dynamic(market, snapshot, feed, settings)
+                method, source = build_dynamic(
+                    chosen, market, snapshot, feed, settings, stable=stable
+                )
             except CommonmodeError as error:
                 failures[name] = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
                 continue
@@ -122,6 +131,14 @@ def build_methods(
         built.append(method)
         sources[name] = source
     return BuiltMethods(tuple(built), sources, failures, gates)
+
+
+def dynamic_settings(chosen: str, folder: Path) -> DynamicSettings:
+    """The parameter set of our own method that is named; its fitted one if none is."""
+    if chosen == CONVENTIONAL:
+        return shipped_dynamic(chosen)
+    text, where = _texts("dynamic", chosen, folder)[-1]
+    return dynamic_from_toml(text, where=where)
 
 
 def _texts(name: str, chosen: str, folder: Path) -> list[tuple[str, str]]:
@@ -144,6 +161,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
     "standard": lambda: ("main-network",),
     # One set per coin was published, years apart.
     "deribit": lambda: shipped_files("deribit"),
+    "dynamic": lambda: shipped_files("dynamic")[-1:],
 }
 
 
@@ -173,34 +191,3 @@ def _published(
     source = "; ".join(f"{h.name} {h.version}: {h.source}" for h, _ in sets)
     terms = merged(*(parameters for _, parameters in sets))
     return DeribitMargin(terms), source, tuple(terms.pairs)
-
-
-def _dynamic(
-    market: MarginMarket,
-    snapshot: Snapshot,
-    feed: Feed,
-    settings: MarginSettings,
-) -> tuple[MarginMethod, str]:
-    coins = market.underlyings.name.tolist()
-    histories: dict[str, History] = {
-        coin: feed.history(coin, None, snapshot.time_ms) for coin in coins
-    }
-    panel = return_panel(histories, until_ms=snapshot.time_ms)
-    named = [NamedMove(one.label, one.returns, one.vol_moves) for one in settings.moves]
-    # What is posted besides the coins has no history here: a peg, the basis of a staking token.
-    posted = [name for name in market.assets.name.tolist() if name not in coins]
-    sets, failed = build_scenarios(panel, coins=coins, moves=named or None, still=posted)
-    hedge = hedge_markets(
-        histories, until_ms=snapshot.time_ms, half_spread=settings.hedge_half_spread
-    )
-    # One engine, always: which one must not depend on what somebody else holds.
-    method = Dynamic(sets, measure_liquidity(market, snapshot, hedge), engine="numba")
-    first, last = sets.normal.labels[0], sets.normal.labels[-1]
-    source = (
-        f"{len(sets.normal)} filtered moves of {sets.normal.horizon_minutes:g} minutes from "
-        f"{first} to {last}, {len(sets.stressed)} stressed ones around {sets.stressed.labels[0]}, "
-        f"{0 if sets.hypothetical is None else len(sets.hypothetical)} hypothetical"
-    )
-    if failed:
-        source += f"; without {', '.join(failed)}"
-    return method, source

@@ -26,9 +26,7 @@ __all__ = ["legs_to_json", "margin_to_json"]
 _NEAR = 5  # accounts that count as near their threshold
 
 
-def margin_to_json(
-    desk: MarginDesk, *, thresholds: bool = True, quick: bool = False
-) -> dict[str, Any]:
+def margin_to_json(desk: MarginDesk, *, thresholds: bool = True) -> dict[str, Any]:
     """Accounts by method, under every surface model, and where they are liquidated.
 
     Parameters
@@ -36,8 +34,6 @@ def margin_to_json(
     desk : MarginDesk
     thresholds : bool
         Also search for every spot at which an account is liquidated (all coins moving together).
-    quick : bool
-        Search only where that is quick whatever the accounts hold.
 
     Returns
     -------
@@ -49,7 +45,7 @@ def margin_to_json(
     failures = dict(desk.built.failures)
     for method in desk.built.methods:
         done = capture(
-            partial(_work, desk, method, thresholds=thresholds, quick=quick),
+            partial(_work, desk, method, thresholds=thresholds),
             what=f"margin by {method.id}",
             errors=CALCULATION_ERRORS,
         )
@@ -102,17 +98,13 @@ class _Worked:
     nearest: Mapping[str, Any] | None
 
 
-def _work(desk: MarginDesk, method: MarginMethod, *, thresholds: bool, quick: bool) -> _Worked:
+def _work(desk: MarginDesk, method: MarginMethod, *, thresholds: bool) -> _Worked:
     table, under = method.margin(desk.accounts, desk.market), _under_models(desk, method)
-    search = desk.search(method, quick=quick) if thresholds else None
-    return _Worked(
-        table,
-        under,
-        None
-        if search is None
-        else find_thresholds(desk.accounts, desk.alone, method, search=search),
-        _nearest(desk, method) if thresholds else None,
-    )
+    if not thresholds:
+        return _Worked(table, under, None, None)
+    asked, search = desk.searched(method), desk.search(method)
+    found = find_thresholds(desk.accounts, desk.alone, asked, search=search)
+    return _Worked(table, under, found, _nearest(desk, asked))
 
 
 def _cell(worked: _Worked, row: int) -> dict[str, Any]:
@@ -132,7 +124,7 @@ def _sorted(value: Mapping[str, Any]) -> Any:
 
 def _under_models(desk: MarginDesk, method: MarginMethod) -> dict[str, FloatArray]:
     """Initial margin with the marks of every surface model."""
-    market = desk.alone
+    market, method = desk.alone, desk.lighter(method)
     initial = {str(desk.marks): method.margin(desk.accounts, market).initial}
     for model, vol in desk.market.alternatives.items():
         initial[str(model)] = method.margin(desk.accounts, market.with_vol(vol)).initial
@@ -168,14 +160,9 @@ def _zeros(found: Thresholds, row: int) -> dict[str, Any]:
     }
 
 
-def _nearest(desk: MarginDesk, method: MarginMethod) -> dict[str, Any] | None:
-    """The accounts nearest their threshold under every surface model, by a published method.
-
-    Our own method values thousands of scenarios per point of the search; it is left out here.
-    """
+def _nearest(desk: MarginDesk, method: MarginMethod) -> dict[str, Any]:
+    """The accounts nearest their threshold under every surface model."""
     search = desk.search_by_model(method)
-    if search is None:
-        return None
     models = desk.market.alternatives
     ranked = nearest(desk.accounts, desk.alone, method, models=models, top=_NEAR, search=search)
     names = [str(desk.marks), *(str(model) for model in ranked.models[1:])]

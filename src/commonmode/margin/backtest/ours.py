@@ -50,6 +50,9 @@ class Recipe:
         Levels of the expected shortfall.
     bars : int
         Liquidation horizon.
+    highest_scaling : float
+        Bound on volatility now over volatility then, as in
+        :class:`~commonmode.margin.dynamic.filtered.VolatilityFilter`; infinity for none.
     """
 
     half_lives: tuple[float, ...] = (72.0,)
@@ -59,11 +62,13 @@ class Recipe:
     burn_in: int = 240
     levels: tuple[float, ...] = (0.975, 0.99)
     bars: int = 1
+    highest_scaling: float = float("inf")
 
     def __post_init__(self) -> None:
         """Check that the tail has scenarios."""
         least = (1.0 - max(self.levels)) * min(self.least_window, self.stressed_window)
         usable = min(self.half_lives, default=0.0) > 0.0 and self.burn_in >= 2 and self.bars >= 1
+        usable = usable and self.highest_scaling > 0.0
         if not usable or least < 1.0 or self.least_window > self.window:
             raise ConfigurationError(
                 f"{self}: not usable",
@@ -264,7 +269,11 @@ def components(
         last = int(np.searchsorted(usable, t, side="right"))
         if last >= recipe.least_window:
             use = usable[max(last - recipe.window, 0) : last]
-            gains = _gains(layout, standard[use] * ahead[t + 1], vol_moves[use], vol)
+            then = standard[use] * ahead[t + 1]
+            if np.isfinite(recipe.highest_scaling):
+                scaling = np.minimum(ahead[t + 1] / made[use], recipe.highest_scaling)
+                then = moves[use] * scaling
+            gains = _gains(layout, then, vol_moves[use], vol)
             es = shortfalls(-(weights @ gains), recipe.levels)
             normal[i], normal_broken[i] = es[:n], layout.broken(es, n)
         at = int(np.searchsorted(recalibrate, t, side="right")) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from commonmode.margin.dynamic.history import (
     Proxy,
     ReturnPanel,
     complete_factors,
+    historical_scenarios,
     stressed_scenarios,
 )
 from commonmode.margin.dynamic.hypothetical import NamedMove, hypothetical_scenarios
 from commonmode.margin.dynamic.liquidity import HedgeMarket
-from commonmode.margin.dynamic.method import ScenarioSets
+from commonmode.margin.dynamic.scenarios import JointScenarios
+from commonmode.margin.dynamic.sets import ScenarioSets
 from commonmode.margin.dynamic.vol_moves import realised_vol_moves
 from commonmode.market.history import History
 
@@ -49,6 +51,14 @@ class ScenarioRecipe:
         is recorded.
     minimum : int
         Returns that a factor needs; below, its proxy is used if one is stated.
+    monthly : bool
+        The stressed stretch, and the long history, are those known when the month began.
+    long : bool
+        Also all history known, unfiltered: for a floor.
+    replay_days : int
+        Also the sets as they stood at this time on as many days before: for a speed limit.
+    coin_move, posted_move : float
+        Sizes of the hypothetical moves of :func:`round_moves`, in [0, 1); 0 for none.
     """
 
     bars: int = 1
@@ -59,6 +69,11 @@ class ScenarioRecipe:
     )
     vol_filter: VolatilityFilter = field(default_factory=lambda: VolatilityFilter(decay=0.995))
     minimum: int = 2_000
+    monthly: bool = False
+    long: bool = False
+    replay_days: int = 0
+    coin_move: float = 0.3
+    posted_move: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the lengths."""
@@ -68,28 +83,48 @@ class ScenarioRecipe:
                 f"scenarios over {self.bars} bars of {self.window}",
                 remedy="a tail needs at least a hundred horizons of history",
             )
+        if not (0.0 <= self.coin_move < 1.0 and 0.0 <= self.posted_move < 1.0):
+            raise ConfigurationError(
+                f"hypothetical moves of {self.coin_move} and {self.posted_move}",
+                remedy="give falls between 0 and 1: 0.3 for 30 percent",
+            )
+        if self.replay_days < 0:
+            raise ConfigurationError(
+                f"a replay of {self.replay_days} days", remedy="give 0 or more days"
+            )
 
 
-def round_moves(factors: Sequence[str], coins: Sequence[str]) -> tuple[NamedMove, ...]:
+def round_moves(
+    factors: Sequence[str],
+    coins: Sequence[str],
+    *,
+    coin_move: float = 0.3,
+    posted_move: float = 0.1,
+) -> tuple[NamedMove, ...]:
     """Hypothetical moves in round figures for what a history may not hold.
 
     All coins fall by 30 % with volatility up by half, all rise by 30 % with volatility up by a
     third. Each other factor (a stablecoin, the basis of a staking token) loses 10 % on its own, and
-    together with the coins' fall: what is posted gives way when it is needed.
+    together with the coins' fall: what is posted gives way when it is needed. With a size of 0 the
+    move is left out.
     """
-    moves = [
-        NamedMove("coins -30 %, vol +50 %", dict.fromkeys(coins, -0.3), dict.fromkeys(coins, 0.5)),
-        NamedMove("coins +30 %, vol +33 %", dict.fromkeys(coins, 0.3), dict.fromkeys(coins, 1 / 3)),
-    ]
-    others = [name for name in factors if name not in coins]
-    moves += [NamedMove(f"{name} -10 %", {name: -0.1}) for name in others]
-    crash = dict.fromkeys(coins, -0.3)
-    moves += [
-        NamedMove(
-            f"coins -30 %, vol +50 %, {name} -10 %", crash | {name: -0.1}, dict.fromkeys(coins, 0.5)
-        )
-        for name in others
-    ]
+    moves: list[NamedMove] = []
+    fall = f"coins -{100 * coin_move:g} %, vol +50 %"
+    crash, wild = dict.fromkeys(coins, -coin_move), dict.fromkeys(coins, 0.5)
+    if coin_move:
+        rise, calmer = dict.fromkeys(coins, coin_move), dict.fromkeys(coins, 1 / 3)
+        moves += [
+            NamedMove(fall, crash, wild),
+            NamedMove(f"coins +{100 * coin_move:g} %, vol +33 %", rise, calmer),
+        ]
+    others = [name for name in factors if name not in coins] if posted_move else []
+    alone = {name: f"{name} -{100 * posted_move:g} %" for name in others}
+    moves += [NamedMove(label, {name: -posted_move}) for name, label in alone.items()]
+    if coin_move:
+        moves += [
+            NamedMove(f"{fall}, {label}", crash | {name: -posted_move}, wild)
+            for name, label in alone.items()
+        ]
     return tuple(moves)
 
 
@@ -149,7 +184,7 @@ def build_scenarios(
     coins : sequence of str, optional
         Factors with options; all of them if left out.
     moves : sequence of NamedMove, optional
-        :func:`round_moves` if left out.
+        :func:`round_moves` of the recipe's sizes if left out.
     proxies : sequence of Proxy
     still : sequence of str
         Factors without a history (a stablecoin, the basis of a staking token): only hypothetical
@@ -174,21 +209,58 @@ def build_scenarios(
     with_options = [name for name in full.factors if coins is None or name in coins]
     vols = realised_vol_moves(full, bars=made.bars, settings=made.vol_filter)
     vols[:, [name not in with_options for name in full.factors]] = 0.0
-    normal = filtered_scenarios(full, made.filter, bars=made.bars, vol_moves=vols)
-    if isinstance(normal, Failure):
-        raise DataError(normal.message, remedy=normal.remedy)
-    recent = normal.value.select(slice(-made.window, None))
-    stressed = stressed_scenarios(
-        full, min(made.stressed_window, len(full)), bars=made.bars, vol_moves=vols
-    )
-    recent, stressed = recent.with_still(still), stressed.with_still(still)
-    named = round_moves(recent.factors, with_options) if moves is None else tuple(moves)
+    now = _sets(full, vols, made, still)
+    named: Sequence[NamedMove] = moves if moves is not None else ()
+    if moves is None:
+        named = round_moves(
+            now.normal.factors,
+            with_options,
+            coin_move=made.coin_move,
+            posted_move=made.posted_move,
+        )
     hypothetical = None
     if named:
         hypothetical = hypothetical_scenarios(
-            named, recent.factors, horizon_minutes=recent.horizon_minutes
+            named, now.normal.factors, horizon_minutes=now.normal.horizon_minutes
         )
-    return ScenarioSets(recent, stressed, hypothetical), complete.failures
+    per_day = _DAY_MS // full.step_ms
+    ends = [len(full) - day * per_day for day in range(made.replay_days, 0, -1)]
+    before = tuple(
+        _sets(full.rows(slice(0, end)), vols[: end - made.bars + 1], made, still)
+        for end in ends
+        if end >= made.minimum
+    )
+    return replace(now, hypothetical=hypothetical, before=before), complete.failures
+
+
+def _sets(
+    full: ReturnPanel, vols: FloatArray, made: ScenarioRecipe, still: Sequence[str]
+) -> ScenarioSets:
+    """Normal, stressed and long scenarios as they stood at the end of a panel."""
+    normal = filtered_scenarios(full, made.filter, bars=made.bars, vol_moves=vols)
+    if isinstance(normal, Failure):
+        raise DataError(normal.message, remedy=normal.remedy)
+    known, moved = full, vols
+    if made.monthly:
+        begun = full.times_ms[-1].astype("datetime64[ms]").astype("datetime64[M]")
+        rows = int(np.searchsorted(full.times_ms, _ms(begun), side="right"))
+        if rows >= made.stressed_window:
+            known, moved = full.rows(slice(0, rows)), vols[: rows - made.bars + 1]
+    stressed = stressed_scenarios(
+        known, min(made.stressed_window, len(known)), bars=made.bars, vol_moves=moved
+    )
+    ever: JointScenarios | None = None
+    if made.long:
+        ever = historical_scenarios(known, bars=made.bars, vol_moves=moved).with_still(still)
+    return ScenarioSets(
+        normal.value.select(slice(-made.window, None)).with_still(still),
+        stressed.with_still(still),
+        long=ever,
+    )
+
+
+def _ms(month: np.datetime64) -> int:
+    return int(month.astype("datetime64[ms]").astype(np.int64))
 
 
 def hedge_markets(

@@ -2,16 +2,18 @@
 
 For each account::
 
-    loss      = MarginMix of the expected shortfalls under normal, stressed and broken correlation
-                and of the worst hypothetical move, at the account's own liquidation horizon
+    loss      = MarginMix of the expected shortfalls under normal, stressed and broken correlation,
+                controlled for procyclicality, or the share of the worst hypothetical move if that
+                is more; at the account's own liquidation horizon
     initial   = loss at the initial level + disagreement + close-out + oracle + convergence
     maintenance = loss at the maintenance level (a smaller hypothetical share) + close-out
 
 Collateral stands in the scenarios with the portfolio, so wrong-way risk needs no haircut. The
-disagreement is the excess of the shortfall under other surface models, carried at the marks of the
-reference, over that under the reference (a quantile over the models; the idea of additional
-valuation adjustments, Regulation (EU) 2016/101, brought to margin). The convergence charge is
-computed above this floor and handed in.
+disagreement is the excess of the shortfall under other surface models over that under the
+reference, before the control, plus what the book is worth less under them today than at its marks
+(which closing takes no time to lose, so the horizon does not scale it); a quantile over the models:
+the idea of additional valuation adjustments, Regulation (EU) 2016/101, brought to margin. The
+convergence charge is computed above this floor and handed in.
 """
 
 from __future__ import annotations
@@ -29,16 +31,15 @@ from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.dynamic.horizon import exposed_minutes, horizon_scale
 from commonmode.margin.dynamic.liquidity import CloseOut, Liquidity, close_out
-from commonmode.margin.dynamic.loss import Loss, joint_loss
+from commonmode.margin.dynamic.loss import Loss, LossTerms, joint_loss
 from commonmode.margin.dynamic.parameters import DynamicParameters
 from commonmode.margin.dynamic.profit import (
-    ScenarioProfit,
-    instrument_profit,
     mark_values,
     missing_factors,
     silent_models,
 )
-from commonmode.margin.dynamic.scenarios import JointScenarios
+from commonmode.margin.dynamic.sets import ScenarioSets
+from commonmode.margin.dynamic.worlds import Valuation, Worlds, value_worlds
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import Legs, MarginTable
 from commonmode.margin.sensitivities import Sensitivities, sensitivities
@@ -50,47 +51,12 @@ _BLOCK_BYTES: Final = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScenarioSets:
-    """The worlds an account is put through; all over the same factors and one horizon.
-
-    Attributes
-    ----------
-    normal, stressed : JointScenarios
-    hypothetical : JointScenarios or None
-    """
-
-    normal: JointScenarios
-    stressed: JointScenarios
-    hypothetical: JointScenarios | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the sets fit one another."""
-        others = [s for s in (self.stressed, self.hypothetical) if s is not None]
-        if any(other.factors != self.normal.factors for other in others):
-            raise DataError(
-                "normal, stressed and hypothetical scenarios move different factors",
-                remedy="build them over the same factors in the same order",
-            )
-        if self.stressed.horizon_minutes != self.normal.horizon_minutes:
-            raise DataError(
-                f"normal scenarios over {self.normal.horizon_minutes} minutes, stressed ones over "
-                f"{self.stressed.horizon_minutes}",
-                remedy="stretch them to one horizon with JointScenarios.over",
-            )
-
-    @property
-    def all(self) -> tuple[JointScenarios, ...]:
-        """The sets that are there."""
-        every = (self.normal, self.stressed, self.hypothetical)
-        return tuple(one for one in every if one is not None)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Worked:
     """Everything that is the same for all accounts, and the close-out of each."""
 
-    profits: tuple[ScenarioProfit, ...]
-    others: Mapping[ModelId, tuple[ScenarioProfit, ...]]
+    worlds: Worlds
+    others: Mapping[ModelId, Worlds]
+    gaps: Mapping[ModelId, FloatArray]
     marks: FloatArray
     greeks: Sensitivities
     closing: CloseOut
@@ -113,6 +79,9 @@ class Dynamic:
         Factor that moves the settlement stablecoin; "" for none.
     engine : {"auto", "numba", "numpy"}
         What values options; the two agree to rounding, so name one where bits have to agree.
+    quick : bool
+        Interpolate profits between nodes (:mod:`commonmode.margin.dynamic.worlds`): for searches,
+        not for a margin that is called.
     """
 
     scenarios: ScenarioSets
@@ -121,7 +90,21 @@ class Dynamic:
     convergence_charge: Mapping[str, float] = field(default_factory=dict)
     stable: str = ""
     engine: Engine = "auto"
+    quick: bool = False
     id: str = "dynamic"
+
+    def __post_init__(self) -> None:
+        """Check that the control has the history it needs."""
+        p, sets = self.parameters, self.scenarios
+        for needed, there, what in (
+            (p.floor > 0.0, sets.long is not None, "a floor without a long history"),
+            (p.daily_limit < float("inf"), bool(sets.before), "a speed limit without days before"),
+        ):
+            if needed and not there:
+                raise DataError(
+                    f"dynamic margin: {what}",
+                    remedy="build the scenarios with the recipe of the same parameter file",
+                )
 
     def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
         """Margin of every account; see :class:`~commonmode.margin.method.MarginMethod`."""
@@ -132,8 +115,8 @@ class Dynamic:
         maintenance = {name: np.full(n, np.nan) for name in ("loss", "close_out")}
         for rows in self._blocks(n):
             block, scale = accounts.select(rows), worked.scale[rows]
-            first = self._loss(block, worked.profits, scale)
-            second = self._loss(block, worked.profits, scale, maintenance=True)
+            first = self._loss(block, worked.worlds, scale)
+            second = self._loss(block, worked.worlds, scale, maintenance=True)
             initial["loss"][rows] = first.requirement
             maintenance["loss"][rows] = second.requirement
             initial["disagreement"][rows] = self._disagreement(block, worked, scale, first)[0]
@@ -163,19 +146,23 @@ class Dynamic:
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:
         """Exact attribution of one account; see :class:`MarginMethod`."""
+        if self.quick:
+            return replace(self, quick=False).legs(accounts, market, row)
         account = accounts.select(np.array([row], dtype=np.int64))
         worked = self._work(account, market)
         p = self.parameters
-        first = self._loss(account, worked.profits, worked.scale)
-        second = self._loss(account, worked.profits, worked.scale, maintenance=True)
-        initial = first.legs(account, worked.profits)
+        first = self._loss(account, worked.worlds, worked.scale)
+        second = self._loss(account, worked.worlds, worked.scale, maintenance=True)
+        initial = first.legs(account, worked.worlds)
+        positions = len(account.instrument)
         other = self._disagreement(account, worked, worked.scale, first)[1]
         if other is not None:
             model, loss = other
-            excess = loss.legs(account, worked.others[model]) - initial
+            excess = loss.legs(account, worked.others[model], controlled=False)
+            excess = excess - first.legs(account, worked.worlds, controlled=False)
+            excess[:positions] -= account.quantity * worked.gaps[model][account.instrument]
             initial = initial + p.disagreement_weight * excess
-        maintenance = second.legs(account, worked.profits)
-        positions = len(account.instrument)
+        maintenance = second.legs(account, worked.worlds)
         closing = np.zeros(len(initial))
         closing[:positions] = worked.closing.positions
         extra = closing.copy()
@@ -201,23 +188,23 @@ class Dynamic:
     def _work(self, accounts: Accounts, market: MarginMarket) -> _Worked:
         p = self.parameters
         marks, greeks = mark_values(market, engine=self.engine), sensitivities(market)
-        sets = self.scenarios.all
         held = np.unique(accounts.instrument).astype(np.int64)
 
-        def profits(vol: FloatArray | None) -> tuple[ScenarioProfit, ...]:
-            return tuple(
-                instrument_profit(
-                    market,
-                    one,
-                    vol=vol,
-                    marks=marks,
-                    held=held,
-                    stable=self.stable,
-                    engine=self.engine,
-                )
-                for one in sets
-            )
+        def worlds(sets: ScenarioSets, vol: FloatArray, value: FloatArray) -> Worlds:
+            how = Valuation(vol, value, held, self.stable, self.engine, self.quick)
+            return value_worlds(market, sets, how)
 
+        # The disagreement is taken before the control: no floor and no path under other models.
+        bare = replace(self.scenarios, long=None, before=())
+        needed = replace(
+            self.scenarios,
+            long=self.scenarios.long if p.floor else None,
+            before=self.scenarios.before if p.daily_limit < float("inf") else (),
+        )
+        values = {
+            model: mark_values(market, vol, engine=self.engine)
+            for model, vol in market.alternatives.items()
+        }
         closing = close_out(
             accounts,
             market,
@@ -229,27 +216,35 @@ class Dynamic:
         exposed = exposed_minutes(closing.minutes, reaction=p.reaction_minutes)
         base = self.scenarios.normal.horizon_minutes
         return _Worked(
-            profits=profits(None),
-            others={model: profits(vol) for model, vol in market.alternatives.items()},
+            worlds=worlds(needed, market.vol, marks),
+            others={
+                model: worlds(bare, vol, values[model])
+                for model, vol in market.alternatives.items()
+            },
+            gaps={model: value - marks for model, value in values.items()},
             marks=marks,
             greeks=greeks,
             closing=closing,
-            scale=horizon_scale(exposed, base, exponent=p.horizon_exponent) * p.multiplier,
+            scale=horizon_scale(exposed, base, exponent=p.horizon_exponent),
         )
 
     def _loss(
         self,
         accounts: Accounts,
-        profits: tuple[ScenarioProfit, ...],
+        worlds: Worlds,
         scale: FloatArray,
         *,
         maintenance: bool = False,
+        controlled: bool = True,
     ) -> Loss:
         p = self.parameters
-        mix, level = p.mix, p.initial_level
+        terms = LossTerms(p.mix, p.initial_level, p.multiplier)
         if maintenance:
-            mix, level = p.maintenance_mix, p.maintenance_level
-        return joint_loss(accounts, profits, mix, level, scale)
+            share = p.multiplier * p.maintenance_share
+            terms = LossTerms(p.maintenance_mix, p.maintenance_level, share)
+        if controlled:
+            terms = replace(terms, floor=p.floor, control=p.control)
+        return joint_loss(accounts, worlds, terms, scale)
 
     def _disagreement(
         self, accounts: Accounts, worked: _Worked, scale: FloatArray, own: Loss
@@ -259,15 +254,22 @@ class Dynamic:
         if not worked.others or not p.disagreement_weight:
             return np.zeros(len(accounts)), None
         losses = {
-            model: self._loss(accounts, profits, scale) for model, profits in worked.others.items()
+            model: self._loss(accounts, worlds, scale, controlled=False)
+            for model, worlds in worked.others.items()
         }
-        table = np.stack([own.requirement, *(loss.requirement for loss in losses.values())])
+        held = accounts.instrument
+        worth = {
+            model: _by_account(accounts, accounts.quantity * gap[held])
+            for model, gap in worked.gaps.items()
+        }
+        rows = (loss.uncontrolled - worth[model] for model, loss in losses.items())
+        table = np.stack([own.uncontrolled, *rows])
         # A model that does not reach an instrument has no opinion: a notice, not a failure.
-        table = np.where(np.isnan(table), own.requirement, table)
+        table = np.where(np.isnan(table), own.uncontrolled, table)
         order = np.argsort(table, axis=0, kind="stable")
         at = int(np.ceil(p.disagreement_quantile * (len(table) - 1)))
         chosen = np.take_along_axis(table, order[at][None], axis=0)[0]
-        excess = p.disagreement_weight * np.maximum(chosen - own.requirement, 0.0)
+        excess = p.disagreement_weight * np.maximum(chosen - own.uncontrolled, 0.0)
         which = int(order[at][0]) if len(accounts) else 0
         if which == 0 or not excess[0] > 0.0:
             return excess, None

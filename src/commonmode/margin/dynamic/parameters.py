@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from commonmode.core.errors import ConfigurationError
 from commonmode.margin.dynamic.mixing import MarginMix
+from commonmode.margin.procyclicality import ProcyclicalityControl
 
 __all__ = ["DynamicParameters"]
 
@@ -13,6 +14,8 @@ __all__ = ["DynamicParameters"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamicParameters:
     """What may be chosen; every default is a convention, none is fitted.
+
+    The fitted ones come as a file: :mod:`commonmode.margin.dynamic.settings`.
 
     Attributes
     ----------
@@ -23,8 +26,18 @@ class DynamicParameters:
         Part of the mix's hypothetical share that maintenance has to cover, in [0, 1]. Below 1 an
         account that opens at its limit has room before it is liquidated also where a hypothetical
         move sets its margin; 0.8 is the factor both published methods put on their scenarios.
+    maintenance_share : float
+        Part of the shortfall, at its own level, that maintenance covers, in (0, 1].
     multiplier : float
-        Factor on the shortfall, > 0: what calibration to a target coverage sets.
+        Factor on the shortfall, > 0: what calibration to a target coverage sets. Hypothetical
+        moves are not multiplied.
+    floor : float
+        Share of the shortfall on all history known below which the shortfall does not fall, >= 0.
+    buffer : float
+        On top of the shortfall, exhausted as it comes near the stressed one, >= 0.
+    daily_limit : float
+        Largest ratio of today's shortfall to yesterday's for the same portfolio, >= 1; infinity
+        for none.
     mix : MarginMix
         Normal, stressed, broken and hypothetical losses put together.
     participation : float
@@ -48,7 +61,11 @@ class DynamicParameters:
     initial_level: float = 0.99
     maintenance_level: float = 0.975
     maintenance_hypothetical: float = 0.8
+    maintenance_share: float = 1.0
     multiplier: float = 1.0
+    floor: float = 0.0
+    buffer: float = 0.0
+    daily_limit: float = float("inf")
     mix: MarginMix = field(
         default_factory=lambda: MarginMix(correlation_stress=0.25, hypothetical_share=0.25)
     )
@@ -67,12 +84,21 @@ class DynamicParameters:
         share = self.mix.hypothetical_share * self.maintenance_hypothetical
         return replace(self.mix, hypothetical_share=share)
 
+    @property
+    def control(self) -> ProcyclicalityControl:
+        """Buffer and speed limit, one step a day; the stressed weight is in the mix."""
+        return ProcyclicalityControl(buffer=self.buffer, limit=self.daily_limit)
+
     def __post_init__(self) -> None:
         """Check the bounds; every problem is named at once."""
         bounds = {
             "initial_level": 0 < self.initial_level < 1,
             "maintenance_level": 0 < self.maintenance_level <= self.initial_level,
             "maintenance_hypothetical": 0 <= self.maintenance_hypothetical <= 1,
+            "maintenance_share": 0 < self.maintenance_share <= 1,
+            "floor": 0 <= self.floor < float("inf"),
+            "buffer": 0 <= self.buffer < float("inf"),
+            "daily_limit": self.daily_limit >= 1,
             "multiplier": 0 < self.multiplier < float("inf"),
             "participation": 0 < self.participation <= 1,
             "reaction_minutes": 0 <= self.reaction_minutes < float("inf"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.result import Failure, FailureReason
@@ -15,7 +17,14 @@ from commonmode.margin.dynamic.scenarios import JointScenarios
 from commonmode.margin.market import MarginMarket
 from commonmode.pricing.kernels import Engine
 
-__all__ = ["ScenarioProfit", "instrument_profit", "mark_values", "missing_factors", "silent_models"]
+__all__ = [
+    "ScenarioProfit",
+    "factor_columns",
+    "instrument_profit",
+    "mark_values",
+    "missing_factors",
+    "silent_models",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +36,7 @@ class ScenarioProfit:
     scenarios : JointScenarios
     factor : int64, shape (I,)
         Column of the scenarios that moves each instrument; -1 for none.
-    instruments : float64, shape (I, S)
+    instruments : float64, shape (I, S), or (I, N) at nodes
         USD per contract.
     assets : float64, shape (C, S, U)
         USD per unit of collateral, split by the factors that move it: what follows a coin moves
@@ -36,6 +45,8 @@ class ScenarioProfit:
         Assets that no scenario moves; their holders cannot be margined.
     cash : float64, shape (S, U)
         USD per unit of the settlement stablecoin.
+    spread : mapping of factor to sparse array, shape (N, S), or None
+        Weights of the nodes in every scenario, where profits are interpolated.
     """
 
     scenarios: JointScenarios
@@ -44,6 +55,7 @@ class ScenarioProfit:
     assets: FloatArray
     unmoved: BoolArray
     cash: FloatArray
+    spread: Mapping[int, csr_array] | None = None
 
     def accounts(self, accounts: Accounts) -> FloatArray:
         """P&L of accounts by factor, float64, shape (A, S, U); it adds up over the factors."""
@@ -53,7 +65,8 @@ class ScenarioProfit:
         for k in range(u):
             rows = np.flatnonzero(self.factor == k)
             if len(rows):
-                out[:, :, k] = matrix[:, rows] @ self.instruments[rows]
+                pnl = matrix[:, rows] @ self.instruments[rows]
+                out[:, :, k] = pnl if self.spread is None else pnl @ self.spread[k]
         if self.assets.shape[0]:
             out += np.einsum("ac,csu->asu", accounts.collateral, self.assets)
         money = accounts.cash + accounts.unrealised
@@ -73,7 +86,7 @@ def missing_factors(market: MarginMarket, scenarios: JointScenarios) -> dict[int
     }
 
 
-def _columns(market: MarginMarket, scenarios: JointScenarios) -> IntArray:
+def factor_columns(market: MarginMarket, scenarios: JointScenarios) -> IntArray:
     """Column of every underlying among the factors, -1 for none, shape (U,)."""
     known = {name: k for k, name in enumerate(scenarios.factors)}
     names = market.underlyings.name.tolist()
@@ -128,9 +141,11 @@ def instrument_profit(
     """
     used = market.vol if vol is None else vol
     carried = mark_values(market, used, engine=engine) if marks is None else marks
-    columns = _columns(market, scenarios)
+    columns = factor_columns(market, scenarios)
     factor = columns[market.underlying] if len(market.underlying) else np.zeros(0, dtype=np.int64)
-    profit = np.full((len(factor), len(scenarios)), np.nan)
+    profit = np.broadcast_to(np.float64(np.nan), (len(factor), len(scenarios)))
+    if held is None or len(held):
+        profit = profit.copy()
     needed = np.ones(len(factor), dtype=np.bool_)
     if held is not None:
         needed[:] = False

@@ -201,6 +201,7 @@ def _table(method: PM2, accounts: Accounts, grid: PM2Grid, out: FloatArray) -> M
         maintenance_components=parts["maintenance"],
         failures=failures,
         notices=_notices(accounts, grid),
+        unit_usd=grid.market.stable_price,
     )
 
 

@@ -48,6 +48,9 @@ def look_at_hedging(context: LookContext) -> LookAnswer | Failure:
     snapshots = context.feed.snapshots(times, context.study.market.underlyings)
     record = record_hedges(_told(snapshots, progress), models, options)
     progress.finish(_STEP)
+    # A gap in one contract would be a gap in the whole book.
+    throughout = np.isfinite(record.mark_usd).all(axis=0)
+    throughout &= np.isfinite(record.delta_usd).all(axis=(0, 2))
     flips, seed = context.study.indices.flips, context.study.study.seed
     whole = compare_hedges(record, reference=reference, flips=flips, rng=seed)
     own = {one.book: one.surface_model for one in people.population.participants}
@@ -55,13 +58,21 @@ def look_at_hedging(context: LookContext) -> LookAnswer | Failure:
     books: list[tuple[BookId, HedgeComparison]] = []
     for book, model in own.items():
         quantity = _quantity(people, book, record)
-        if not np.any(quantity != 0.0):
+        whole_book = float(np.abs(quantity).sum())
+        if not whole_book > 0.0:
             notes.append(f"{book}: holds no option")
             continue
+        quantity = np.where(throughout, quantity, 0.0)
+        kept = float(np.abs(quantity).sum()) / whole_book
+        if kept < 1.0:
+            notes.append(
+                f"{book}: {100 * kept:.0f} % of its contracts, those that are quoted and that every "
+                "model has a delta for throughout; the others expire on the way or are not quoted"
+            )
         try:
             one = compare_hedges(record, quantity, reference=model, flips=flips, rng=seed)
         except DataError as error:
-            notes.append(f"{book}: {error.message} at which all that it holds is quoted")
+            notes.append(f"{book}: {error.message}")
             continue
         books.append((book, one))
     return LookAnswer(_findings(whole, books), (_models(whole), _books(books)), tuple(notes))
@@ -174,8 +185,8 @@ def _models(one: HedgeComparison) -> LookTable:
 def _books(books: Sequence[tuple[BookId, HedgeComparison]]) -> LookTable:
     return LookTable(
         "books",
-        "Errors of every book's hedge over one step under every model's delta, over the steps at "
-        "which all that it holds is quoted; p: against the book's own model.",
+        "Errors of every book's hedge over one step under every model's delta, of the options that "
+        "are quoted throughout; p: against the book's own model.",
         (
             "book",
             "own_model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from commonmode.app.study.look_context import (
     LookAnswer,
@@ -34,6 +35,7 @@ from commonmode.exposure.scenarios import ScenarioGrid
 
 __all__ = ["look_at_model_risk"]
 
+_KNOTS = 33  # moves at which books are revalued; between them P&L is interpolated
 _FEWEST = 30  # moves of the market that make a distribution of scenarios
 
 Fits = Mapping[CurrencyCode, Mapping[ModelId, QuoteFit]]
@@ -93,12 +95,15 @@ def _scenario_pnl(
         part = held.select(np.isin(held.book, mine))
         for coin in np.unique(part.underlying).tolist():
             one = part.select(part.underlying == coin)
+            knots = np.unique(np.quantile(moves[coin], np.linspace(0.0, 1.0, _KNOTS)))
             values = revalue(
-                one, model_surfaces(people.surfaces, model), ScenarioGrid(spot=1.0 + moves[coin])
+                one, model_surfaces(people.surfaces, model), ScenarioGrid(spot=1.0 + knots)
             )
-            lost = book_pnl(one, values)
-            for name, path in zip(lost.books.tolist(), lost.pnl, strict=True):
-                book = BookId(name)
+            gained = book_pnl(one, values)
+            for name, at_knots in zip(gained.books.tolist(), gained.pnl, strict=True):
+                book, path = BookId(name), np.full(count, np.nan)
+                if np.isfinite(at_knots).all():
+                    path = PchipInterpolator(knots, at_knots)(moves[coin])
                 total[book] = total.get(book, np.zeros(count)) + path
     return total
 

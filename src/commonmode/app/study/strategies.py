@@ -69,10 +69,7 @@ def look_at_strategies(context: LookContext) -> LookAnswer | Failure:
     )
     if len(panel.models) < _FEWEST:
         notes += (f"{len(panel.models)} strategies: groups are told apart among {_FEWEST} or more",)
-    notes += tuple(
-        f"{one.model} on {one.target}: {one.count} bars from {one.failure.message}"
-        for one in panel.failures[:_FEWEST]
-    )
+    notes += _unanswered(panel)
     findings = (
         Finding("strategies", panel.name, _severity(coupling), coupling.sentence, _sums(coupling)),
         *_convergence(analysis),
@@ -135,6 +132,18 @@ def _signals(context: LookContext, risk: BuiltPanel) -> tuple[ErrorPanel, tuple[
         executor=context.executor,
     )
     return panel, notes
+
+
+def _unanswered(panel: ErrorPanel) -> tuple[str, ...]:
+    """Bars without an answer, a line for each strategy and coin."""
+    bars: dict[tuple[str, str], int] = {}
+    for one in panel.failures:
+        key = (str(one.model), str(one.target))
+        bars[key] = bars.get(key, 0) + one.count
+    return tuple(
+        f"{model} on {target}: no answer in {count:,} of {len(panel.times_ms):,} bars"
+        for (model, target), count in bars.items()
+    )
 
 
 def _severity(result: StrategyRiskResult) -> Severity:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from commonmode.converge.rows import usable_rows
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
@@ -25,15 +26,17 @@ from commonmode.stats.robust import (
     risk_ratio,
     valuation_range,
 )
+from commonmode.stats.signflip import sign_flip_max_test
 
 __all__ = ["Disagreement", "DispersionResult", "Estimate", "model_losses"]
 
 _FEWEST = 12  # forecasts that can be scored, below which no mean is stated
+_FEWEST_BLOCKS = 6  # below which no loss can be told from another at 5 %
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over time with its 95 % block-bootstrap interval."""
+    """A mean over time with its 95 % interval, Student's over blocks."""
 
     value: float
     low: float
@@ -53,7 +56,7 @@ class DispersionResult:
         ``(Q3 - Q1) / (Q3 + Q1)``, the EBA's yearly benchmarking figure (2020-2024: .27 to .14). NaN
         as above.
     equally_good : tuple of ModelId
-        Models whose loss is not significantly worse than the best model's.
+        Models whose loss is not significantly above any other model's, all pairs together.
     cont_range : Estimate
         ``max - min`` over the equally good models only, in units of the benchmark (or of the
         models' median; values and signals: of ``scale``): model uncertainty that calibration cannot
@@ -99,9 +102,9 @@ class Disagreement:
     etas : tuple of float
         Radii of the Kullback-Leibler ball, in nats.
     alpha : float
-        Level at which a model counts as worse than the best.
+        Level at which any of equally good models counts as worse than another.
     draws : int
-        Bootstrap draws.
+        Sign flips of the test.
     rng : int
 
     Attributes
@@ -149,16 +152,9 @@ class Disagreement:
             rows.sum(axis=1), 1
         ).reshape(-1, 1)
         valid: BoolArray = np.asarray(rows.any(axis=1))
-        # One sensible block length for everything that is averaged over time here.
-        tau = integrated_autocorrelation_time(loss[valid].mean(axis=1))
-        edges = block_edges(len(loss), choose_block_count(len(loss), tau))
-        weight = rows.sum(axis=1).astype(np.float64)
         mean_loss = loss[valid].mean(axis=0)
-        good = self._equally_good(loss, valid, mean_loss, edges)
+        good = self._equally_good(loss, valid)
         names = tuple(m for m, keep in zip(panel.models, good, strict=True) if keep)
-
-        def over_time(values: FloatArray) -> Estimate:
-            return self._estimate(np.where(rows, values, 0.0).sum(axis=1), weight, edges)
 
         crowd = loss[valid].mean(axis=1)
         total = float(crowd.mean())
@@ -170,10 +166,10 @@ class Disagreement:
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = valuation_range(panel.forecast[:, :, good]) / unit
         self.result_ = DispersionResult(
-            risk_ratio=over_time(ratio),
-            interquartile_dispersion=over_time(quartile),
+            risk_ratio=_over_time(ratio, rows),
+            interquartile_dispersion=_over_time(quartile, rows),
             equally_good=names,
-            cont_range=over_time(spread),
+            cont_range=_over_time(spread, rows),
             crowd_loss=total,
             worst_case_loss=tuple(
                 (eta, kl_worst_case_sample(crowd, eta)[0] / total) for eta in self.etas
@@ -184,23 +180,42 @@ class Disagreement:
         )
         return self
 
-    def _estimate(self, values: FloatArray, weight: FloatArray, edges: IntArray) -> Estimate:
-        top, bottom = block_sums(values, edges), block_sums(weight, edges)
-        blocks = len(top)
-        draw = stream(self.rng, "C6", "mean").integers(0, blocks, (self.draws, blocks))
-        means = top[draw].sum(axis=1) / np.maximum(bottom[draw].sum(axis=1), 1.0)
-        low, high = np.quantile(means, [0.025, 0.975])
-        return Estimate(float(top.sum() / bottom.sum()), float(low), float(high))
+    def _equally_good(self, loss: FloatArray, valid: BoolArray) -> BoolArray:
+        """Models that no other one beats, all pairs tested at once.
 
-    def _equally_good(
-        self, loss: FloatArray, valid: BoolArray, mean_loss: FloatArray, edges: IntArray
-    ) -> BoolArray:
-        """Models whose loss is not worse than the best one's, by block-bootstrapped differences."""
-        best = int(np.argmin(mean_loss))
-        extra = np.where(valid[:, None], loss - loss[:, [best]], 0.0)
-        sums = block_sums(extra, edges)
-        draw = stream(self.rng, "C6", "equal").integers(0, len(sums), (self.draws, len(sums)))
-        low = np.quantile(sums[draw].sum(axis=1), self.alpha, axis=0)
-        keep = low <= 0
-        keep[best] = True
-        return np.asarray(keep)
+        Held against the best one alone, which is the luckiest of those equally good, most of them
+        would be called worse.
+        """
+        tau = integrated_autocorrelation_time(loss[valid].mean(axis=1))
+        edges = block_edges(len(loss), choose_block_count(len(loss), tau))
+        sums = block_sums(np.where(valid[:, None], loss, 0.0), edges)
+        n = sums.shape[1]
+        keep = np.ones(n, dtype=np.bool_)
+        if len(sums) < _FEWEST_BLOCKS:
+            return keep
+        worse, better = np.nonzero(~np.eye(n, dtype=np.bool_))
+        test = sign_flip_max_test(
+            sums[:, worse] - sums[:, better],
+            flips=self.draws,
+            alpha=self.alpha,
+            rng=stream(self.rng, "C6", "equal"),
+        )
+        keep[worse[test.p_adjusted <= self.alpha]] = False
+        return keep
+
+
+def _over_time(values: FloatArray, rows: BoolArray) -> Estimate:
+    """Mean over the rows that count; blocks as long as these values themselves last."""
+    kept = np.where(rows, values, 0.0)
+    if not np.isfinite(kept).all():
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    total, weight = kept.sum(axis=1), rows.sum(axis=1).astype(np.float64)
+    valid = weight > 0
+    mean = float(total.sum() / weight.sum())
+    tau = integrated_autocorrelation_time(total[valid] / weight[valid])
+    edges = block_edges(len(total), choose_block_count(len(total), tau))
+    left = block_sums(total - mean * weight, edges)
+    blocks = len(left)
+    error = float(np.sqrt(blocks / max(blocks - 1, 1) * np.sum(left**2))) / float(weight.sum())
+    half = float(stdtrit(max(blocks - 1, 1), 0.975)) * error
+    return Estimate(mean, mean - half, mean + half)

@@ -127,10 +127,32 @@ def test_volatilities_against_outcomes_of_zero() -> None:
     assert np.isfinite(c6.mean_loss).all()
 
 
-def test_one_seed_one_answer() -> None:
+def test_intervals_are_students_over_blocks() -> None:
     forecast = -np.exp(np.random.default_rng(2).standard_normal((T, 1, 3)))
-    made = panel(PanelKind.QUANTILE, forecast)
+    found = Disagreement(draws=199).fit(panel(PanelKind.QUANTILE, forecast)).result_.risk_ratio
+    depth = -forecast[:, 0]
+    ratio = depth.max(axis=1) / depth.min(axis=1)
+    assert found.value == pytest.approx(ratio.mean())
+    # Nothing lasts here, so blocks tell what single times tell.
+    half = 1.96 * ratio.std() / np.sqrt(T)
+    assert found.high - found.value == pytest.approx(half, rel=0.35)
+    assert found.value - found.low == pytest.approx(found.high - found.value)
+
+
+def test_equally_good_models_are_rarely_called_worse() -> None:
+    """Against the best one alone, the luckiest, some model would be in most of the worlds."""
+    apart = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        forecast = -0.0067 * np.exp(0.2 * rng.standard_normal((T, 1, 8)))
+        outcome = 0.01 * rng.standard_normal((T, 1))
+        made = panel(PanelKind.QUANTILE, forecast, outcome=outcome, level=0.25)
+        apart += len(Disagreement(draws=199).fit(made).result_.equally_good) < 8
+    assert apart <= 6  # 2 expected; more than 6 with probability .003
+
+
+def test_one_seed_one_answer() -> None:
+    made = panel(PanelKind.QUANTILE, constant(-0.0196, -0.0205, -0.05))
     one, two, other = (Disagreement(draws=199, rng=r).fit(made).result_ for r in (1, 1, 2))
-    assert one.risk_ratio == two.risk_ratio
-    assert one.risk_ratio.value == other.risk_ratio.value
-    assert one.risk_ratio.low != other.risk_ratio.low
+    assert one.risk_ratio == two.risk_ratio == other.risk_ratio
+    assert one.equally_good == two.equally_good

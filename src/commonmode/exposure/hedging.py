@@ -118,8 +118,9 @@ class HedgeComparison:
             f"at 5 % the mean squared error differs from that of {self.reference} for "
             + ", ".join(f"{self.models[m]} by {self._apart(m)}" for m in apart)
             if apart
-            else f"no model can be told from {self.reference} at 5 %, closest to it "
+            else f"no model can be told from {self.reference} at 5 % (the surest, taken alone: "
             + self._nearest(others)
+            + ")"
         )
         advice = "do not choose a delta by these hours"
         if apart:
@@ -139,14 +140,18 @@ class HedgeComparison:
             )
         return (
             f"Delta hedging over {self.steps} steps and {self.cells} option-steps: error "
-            f"{self.rmse[best]:.3g} {self.unit} under {self.models[best]} to "
-            f"{self.rmse[worst]:.3g} under {self.models[worst]}, {self.unhedged:.3g} unhedged; "
+            f"{self._amount(self.rmse[best])} {self.unit} under {self.models[best]} to "
+            f"{self._amount(self.rmse[worst])} under {self.models[worst]}, "
+            f"{self._amount(self.unhedged)} unhedged; "
             f"{told} ({self.blocks} blocks{found}). What to do: {advice}."
         )
 
+    def _amount(self, value: float) -> str:
+        return f"{value:,.0f}" if self.unit == "USD" and value >= 100.0 else f"{value:.3g}"
+
     def _apart(self, model: int) -> str:
         low, high = 100 * self.apart_low[model], 100 * self.apart_high[model]
-        return f"{100 * self.against_reference[model]:+.1f} % ({low:+.1f} to {high:+.1f})"
+        return f"{100 * self.against_reference[model]:+.1f} % ({low:+.1f} to {high:+.1f} %)"
 
     def _nearest(self, others: Sequence[int]) -> str:
         one = min(others, key=lambda m: (self.p_value[m], -abs(self.against_reference[m])))

@@ -83,6 +83,8 @@ def as_written(default: Any, required: bool) -> str:
         return "required"
     if default is None:
         return "none"
+    if isinstance(default, BaseModel):
+        return "below"
     if isinstance(default, (bool, str)):
         return f"`{json.dumps(default)}`"
     if isinstance(default, tuple):

@@ -66,8 +66,8 @@ def look_at_hedging(context: LookContext) -> LookAnswer | Failure:
         kept = float(np.abs(quantity).sum()) / whole_book
         if kept < 1.0:
             notes.append(
-                f"{book}: {100 * kept:.0f} % of its contracts, those that are quoted and that every "
-                "model has a delta for throughout; the others expire on the way or are not quoted"
+                f"{book}: {100 * kept:.0f} % of its contracts, those quoted throughout and with a "
+                "delta under every model; the others expire on the way or are not quoted"
             )
         try:
             one = compare_hedges(record, quantity, reference=model, flips=flips, rng=seed)

@@ -35,7 +35,7 @@ from commonmode.exposure.scenarios import ScenarioGrid
 
 __all__ = ["look_at_model_risk"]
 
-_KNOTS = 33  # moves at which books are revalued; between them P&L is interpolated
+_KNOTS = 33  # quantiles, and as many even steps, at which books are revalued; P&L between them
 _FEWEST = 30  # moves of the market that make a distribution of scenarios
 
 Fits = Mapping[CurrencyCode, Mapping[ModelId, QuoteFit]]
@@ -95,7 +95,7 @@ def _scenario_pnl(
         part = held.select(np.isin(held.book, mine))
         for coin in np.unique(part.underlying).tolist():
             one = part.select(part.underlying == coin)
-            knots = np.unique(np.quantile(moves[coin], np.linspace(0.0, 1.0, _KNOTS)))
+            knots = _knots(moves[coin])
             values = revalue(
                 one, model_surfaces(people.surfaces, model), ScenarioGrid(spot=1.0 + knots)
             )
@@ -106,6 +106,13 @@ def _scenario_pnl(
                     path = PchipInterpolator(knots, at_knots)(moves[coin])
                 total[book] = total.get(book, np.zeros(count)) + path
     return total
+
+
+def _knots(moves: FloatArray) -> FloatArray:
+    """Close together where moves are common, and not far apart where they are rare."""
+    common = np.quantile(moves, np.linspace(0.0, 1.0, _KNOTS))
+    even = np.linspace(moves.min(), moves.max(), _KNOTS)
+    return np.unique(np.concatenate([common, even]))
 
 
 def _moves(context: LookContext, coins: Sequence[str], until_ms: int) -> dict[str, FloatArray]:

@@ -55,6 +55,13 @@ def look_at_strategies(context: LookContext) -> LookAnswer | Failure:
             seed=study.study.seed,
         ),
     )
+    notes += _unanswered(panel)
+    notes += tuple(f"{one.model}: {one.failure.message}" for one in analysis.left_out)
+    panel = analysis.panel
+    if not panel.models:
+        return inapplicable(
+            "no strategy has a position: " + "; ".join(notes), "look at the columns they read"
+        )
     ran = risk.panel
     assert isinstance(ran, Success), "only a panel that was built is chosen"
     coupling = (
@@ -69,7 +76,6 @@ def look_at_strategies(context: LookContext) -> LookAnswer | Failure:
     )
     if len(panel.models) < _FEWEST:
         notes += (f"{len(panel.models)} strategies: groups are told apart among {_FEWEST} or more",)
-    notes += _unanswered(panel)
     findings = (
         Finding("strategies", panel.name, _severity(coupling), coupling.sentence, _sums(coupling)),
         *_convergence(analysis),
@@ -88,14 +94,22 @@ def _risk_panel(context: LookContext) -> BuiltPanel | Failure:
             f"looks.strategies.risk_panel: {wanted!r} is no risk panel of the study",
             remedy="name one, or leave it out for the first that forecasts one bar ahead",
         )
+    failed = ""
     for built in context.panels:
-        fits = isinstance(built.panel, Success) and built.settings.family == "risk"
-        if not fits or (wanted and built.settings.name != wanted):
+        if built.settings.family != "risk" or (wanted and built.settings.name != wanted):
             continue
-        panel = built.panel.value  # type: ignore[union-attr]  # a Success, as just seen
+        if isinstance(built.panel, Failure):
+            failed = failed or built.panel.message
+            continue
+        panel = built.panel.value
         steps = np.diff(panel.times_ms)
         if wanted or (len(steps) and int(steps.min()) == panel.horizon_ms):
             return built
+    if failed:
+        return inapplicable(
+            f"the risk panel that strategies are held against was not built: {failed}",
+            "mend what the study's failures say of it",
+        )
     return inapplicable(
         "the study has no risk panel that forecasts one bar ahead",
         "strategies are held against one: add a panel of family risk with horizon_hours = 1",

@@ -135,9 +135,10 @@ class Attribution:
         interventional : mapping of layer to float64, shape (N, N), optional
             Similarity as measured by perturbing components.
         bias : float64, shape (N, N), optional
-            Alikeness of the models' biases (:func:`commonmode.converge.bias.bias_similarity`); it
-            is put beside the declared layers, as a shared bias is a common cause that no card
-            names.
+            Alikeness of the models' biases in the first half of the history
+            (:func:`commonmode.converge.bias.bias_similarity`). Beside the declared layers it is
+            set against co-movement in the second half: a shared bias is a common cause, whether
+            or not a card names it.
         """
         groups = declared_groups(models, cards)
         views = [_View("deviation", comovement.contributions_, comovement.crowd_sd_)]
@@ -197,7 +198,10 @@ class Attribution:
             return ()
         pairs, members = view.contributions.sum(axis=0), membership(groups, models)
         contrasts = group_contrasts(view.contributions, members, strict=view.strict)
-        ranks = self._resampled_ranks(contrasts)
+        again = self._resampled_fits(contrasts)
+        ranks = 1 + (again[:, None, :] > again[:, :, None]).sum(axis=2)
+        contested = members.astype(np.int64) @ members.T.astype(np.int64) >= 2
+        np.fill_diagonal(contested, False)
         low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest")
         found = []
         for g, group in enumerate(groups):
@@ -209,6 +213,9 @@ class Attribution:
                     cofailure=tested[1].contrasts[group.members] if len(tested) > 1 else None,
                     p_value=own.p_adjusted,
                     first_share=float(np.mean(ranks[:, g] == 1)),
+                    ahead_share=float(
+                        np.mean((again[:, [g]] > again[:, contested[g]]).all(axis=1))
+                    ),
                     rank_low=int(low[g]),
                     rank_high=int(high[g]),
                     loadings=tuple(one_factor(pairs, members[g])[members[g]].tolist()),
@@ -225,13 +232,12 @@ class Attribution:
         found.sort(key=lambda one: (not one.is_cause, -best_fit[one.group.members]))
         return tuple(found)
 
-    def _resampled_ranks(self, contrasts: Contrasts) -> FloatArray:
-        """Rank of each group's fit in resamples of the blocks, shape (draws, M); 1 is first."""
+    def _resampled_fits(self, contrasts: Contrasts) -> FloatArray:
+        """Fit of each group in resamples of the blocks, shape (draws, M)."""
         blocks = len(contrasts.values)
         generator = stream(self.rng, "C4", "ranks")
         drawn = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
-        fits = fall_of_squares(contrasts, drawn.astype(np.float64))
-        return np.asarray(1 + (fits[:, None, :] > fits[:, :, None]).sum(axis=2), dtype=np.float64)
+        return fall_of_squares(contrasts, drawn.astype(np.float64))
 
     def _undeclared(
         self, view: _View, standing: Sequence[Group], models: Sequence[ModelId]
@@ -288,17 +294,19 @@ class Attribution:
         bias: FloatArray | None,
     ) -> tuple[Result[LayerRegression], ...]:
         declared = _declared_similarity(models, cards)
-        graphs = {"declared": declared, "interventional": interventional}
+        found = [
+            self._regression(graph, view, similarity, models)
+            for graph, similarity in (("declared", declared), ("interventional", interventional))
+            for view in (views if similarity else ())
+        ]
         if bias is not None:
             # Beside the cards' layers, so that what the models are told to share is not counted
             # as a bias; the layers themselves are judged without it, since a bias may be what a
             # shared part does.
-            graphs[BIAS] = {BIAS: bias, **declared}
-        return tuple(
-            self._regression(graph, view, similarity, models)
-            for graph, similarity in graphs.items()
-            for view in (views if similarity else ())
-        )
+            found.append(
+                self._regression(BIAS, _second_half(views[0]), {BIAS: bias, **declared}, models)
+            )
+        return tuple(found)
 
     def _regression(
         self,
@@ -327,6 +335,13 @@ class Attribution:
         except DataError as error:
             return Failure(FailureReason.MISSING_DATA, str(error), error.remedy)
         return Success(LayerRegression(graph, view.name, found))
+
+
+def _second_half(view: _View) -> _View:
+    """The same pairs, from the later blocks alone."""
+    blocks = len(view.contributions)
+    later = view.contributions[(blocks + 1) // 2 :]
+    return replace(view, contributions=later * (blocks / len(later)))
 
 
 def _grown(

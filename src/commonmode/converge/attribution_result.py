@@ -15,7 +15,7 @@ __all__ = ["BIAS", "Attributed", "AttributionResult", "LayerRegression"]
 
 BIAS: Final = "bias"
 """Graph, and layer in it, of the alikeness of biases."""
-# More than all other parts together.
+# More often than not.
 _MOST_RESAMPLES: Final = 0.5
 
 
@@ -35,6 +35,9 @@ class Attributed:
         decides nothing: its contrasts are too often significant where an unlisted factor acts.
     first_share : float
         Part of the resamples of blocks in which it ranks first: how sure its place is.
+    ahead_share : float
+        Part of the resamples in which it fits better than every part that shares two or more of
+        its users: how sure it is this part and not one that overlaps it. 1 where none does.
     rank_low, rank_high : int
         Ranks between which it lies in 90 % of the resamples.
     loadings : tuple of float
@@ -49,6 +52,7 @@ class Attributed:
     cofailure: GroupContrast | None
     p_value: float
     first_share: float
+    ahead_share: float
     rank_low: int
     rank_high: int
     loadings: tuple[float, ...]
@@ -106,18 +110,17 @@ class AttributionResult:
         return tuple(one for one in self.components if one.is_cause)
 
     @property
-    def advised(self) -> tuple[Attributed, ...]:
-        """Causes sure enough to be taken apart.
+    def advised(self) -> Attributed | None:
+        """The part to take apart first: the first cause that is sure enough, None without any.
 
-        One that stands and comes first in most resamples; or, where no single one does, all that
-        stand, if first place goes to one of them in most resamples: then each is a cause and only
-        their order is open. A part that stands while another comes first is no ground to act on:
-        the test and the fit then name different parts, and the data do not say which is right.
+        Its excess has to stand the test in the family of all parts, and in most resamples it has
+        to fit better than every part whose users overlap with its own. Where it does not, the test
+        and the fit name different parts for the same models' moving together, and the data do not
+        say which one is right. A part that shares no pair of users with it explains other pairs,
+        and is no rival.
         """
-        causes = self.causes
-        if causes and causes[0].first_share > _MOST_RESAMPLES:
-            return causes[:1]
-        return causes if sum(one.first_share for one in causes) > _MOST_RESAMPLES else ()
+        sure = (one for one in self.causes if one.ahead_share > _MOST_RESAMPLES)
+        return next(sure, None)
 
     @property
     def bias_layer(self) -> LayerRegression | None:

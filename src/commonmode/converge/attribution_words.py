@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,8 +12,8 @@ __all__ = ["attribution_sentence"]
 
 # Of the largest loading; a model below it shares less than a tenth as much variance as the first.
 _LEAST_LOADING: Final = 0.3
-# A part first in fewer resamples is no rival for first place.
-_LEAST_SHARE: Final = 0.05
+# Rivals that are named.
+_MOST_RIVALS: Final = 2
 # Beyond so many times the history nobody will wait for it.
 _LONGEST: Final = 100.0
 
@@ -28,8 +27,8 @@ def attribution_sentence(result: AttributionResult) -> str:
     """
     if not result.components and not result.undeclared:
         return "No model's card names a part that another uses: there is nothing to attribute."
-    if result.advised:
-        parts = [_advice(result)]
+    if result.advised is not None:
+        parts = [_advice(result.advised)]
     elif result.causes:
         parts = [_doubt(result)]
     else:
@@ -42,48 +41,33 @@ def attribution_sentence(result: AttributionResult) -> str:
     return " ".join([*parts, *_of_bias(result)])
 
 
-def _advice(result: AttributionResult) -> str:
-    cause, *others = result.advised
-    stands = (
+def _advice(cause: Attributed) -> str:
+    return (
         f"{cause.group.name}{_tied(cause)} is the likeliest cause: its {_excess(cause)} "
-        f"(adjusted p {cause.p_value:.3g}; first in {_percent(cause.first_share)} of resamples)."
-        f"{_bystanders(cause)}"
+        f"(adjusted p {cause.p_value:.3g}; ahead of every part that overlaps it in "
+        f"{_percent(cause.ahead_share)} of resamples).{_bystanders(cause)} Take it apart first."
     )
-    if not others:
-        return f"{stands} Take it apart first."
-    named = " and ".join(f"{one.group.name} ({_percent(one.first_share)})" for one in others)
-    return f"{stands} {named} stands beside it: take them apart first, in either order."
 
 
 def _doubt(result: AttributionResult) -> str:
-    """A part stands by its test, and the resamples put another first."""
+    """A part stands by its test, and another that overlaps it fits better."""
     cause = result.causes[0]
+    mine = set(cause.group.members)
     rivals = sorted(
-        (one for one in result.components if one is not cause and one.first_share >= _LEAST_SHARE),
+        (one for one in result.components if len(mine & set(one.group.members)) >= 2),
         key=lambda one: -one.first_share,
-    )[:2]
-    names = " or ".join(f"{one.group.name} ({_percent(one.first_share)})" for one in rivals)
-    first = f", {names} is" if len(rivals) == 1 else f", {names} are" if rivals else ""
-    apart = " or ".join([cause.group.name, *(one.group.name for one in rivals)])
-    return (
-        f"Something that the users of {cause.group.name}{_tied(cause)} share moves them: they have "
-        f"{cause.deviation.estimate:+.2f} more co-movement than each has with everybody (adjusted "
-        f"p {cause.p_value:.3g}). But it comes first in only {_percent(cause.first_share)} of "
-        f"resamples{first}: which part is behind it cannot be told, and none is named. "
-        f"{_between(cause, rivals)}To decide it takes models that use one of {apart} and none of "
-        f"the others, beside these {result.models}."
     )
-
-
-def _between(cause: Attributed, rivals: list[Attributed]) -> str:
-    """Users that the parts have in common."""
-    if not rivals:
-        return ""
-    common = set(cause.group.members).intersection(*(one.group.members for one in rivals))
-    both = [model for model in cause.group.members if model in common]
-    if not both:
-        return "They have no user in common. "
-    return f"All of them are used by {', '.join(both)}. "
+    rivals = [one for one in rivals if one is not cause][:_MOST_RIVALS]
+    names = [one.group.name for one in rivals]
+    users = [f"{one.group.name} by {', '.join(one.group.members)}" for one in (cause, *rivals)]
+    return (
+        f"{cause.group.name}{_tied(cause)}: its {_excess(cause)} (adjusted p "
+        f"{cause.p_value:.3g}), but which part is behind it cannot be told, and none is to be "
+        f"taken apart on this: it fits better than {' and '.join(names)} in only "
+        f"{_percent(cause.ahead_share)} of resamples, and they overlap ({'; '.join(users)}). "
+        f"To decide it takes models that use one of them and none of the others, beside these "
+        f"{result.models}."
+    )
 
 
 def _nothing(result: AttributionResult) -> str:
@@ -102,8 +86,8 @@ def _nothing(result: AttributionResult) -> str:
         )
     return (
         f"{none} {nearest.group.name} fits best (first in {_percent(nearest.first_share)} of "
-        f"resamples): its {_excess(nearest)}, but that may be chance (adjusted p "
-        f"{nearest.p_value:.2g}). {_needed(found, result)}"
+        f"resamples): its {_excess(nearest)}, but that cannot be told from chance, or from what "
+        f"pairs without it have (adjusted p {nearest.p_value:.2g}). {_needed(found, result)}"
     )
 
 
@@ -115,12 +99,14 @@ def _needed(found: GroupContrast, result: AttributionResult) -> str:
         return f"To tell it from the others takes further {models}."
     sampling = found.standard_error**2 - found.between_pairs**2
     room = (found.estimate / result.critical) ** 2 - found.between_pairs**2
-    times = sampling / room if room > 0.0 else math.inf
-    if not 1.0 < times <= _LONGEST:
+    if not room > 0.0:
         return (
             "A longer history would not settle it: pairs that share no such part are as unlike "
             f"one another. It takes further {models}."
         )
+    times = sampling / room
+    if times > _LONGEST:
+        return f"No history that anyone will see settles so small an excess; further {models} may."
     return (
         f"An excess of this size is found in half of all histories {times:.1f} times as long, or "
         f"with further {models}."
@@ -143,7 +129,7 @@ def _of_bias(result: AttributionResult) -> list[str]:
 def _excess(one: Attributed) -> str:
     return (
         f"{len(one.group.members)} users have {one.deviation.estimate:+.2f} more co-movement than "
-        "each has with everybody"
+        "each has with everybody and than a factor common to all would give them"
     )
 
 

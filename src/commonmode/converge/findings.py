@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,7 +16,7 @@ from commonmode.converge.dispersion import DispersionResult
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
-__all__ = ["Finding", "Severity", "panel_findings", "usd"]
+__all__ = ["Finding", "Severity", "panel_findings", "some_of", "usd"]
 
 
 class Severity(Enum):
@@ -62,6 +62,12 @@ def usd(amount: float) -> str:
                 f"{sign}${number:,.3g}{unit}" if number < 999.5 else f"{sign}${number:,.0f}{unit}"
             )
     return f"{sign}${abs(amount):,.0f}"
+
+
+def some_of(names: Sequence[str], most: int = 12) -> str:
+    """The names, or the first of them and how many more there are: a sentence must be read."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
@@ -144,7 +150,7 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
     if clusters:
         first = clusters[0]
         together = (
-            f"; {len(first.models)} of them act as one ({', '.join(first.models)}: mean "
+            f"; {len(first.models)} of them act as one ({some_of(first.models)}: mean "
             f"correlation {first.mean_correlation:.2f})"
         )
     sentence = (
@@ -168,8 +174,24 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
             )
             return [Finding("remedy", analysis.panel.name, Severity.ALERT, sentence), *everybody]
         return everybody
+    # C4 asks more of a part than C2 does: what it advises comes first, and what it does not
+    # confirm is said to be unconfirmed, so that the two never advise different things.
+    sure, named = True, None
+    if isinstance(analysis.c4, Success):
+        named = analysis.c4.value.advised
+        advised = () if named is None else named.group.members
+        remedies = tuple(sorted(remedies, key=lambda one: one.contrast.group.members != advised))
+        sure = remedies[0].contrast.group.members == advised
     first = remedies[0]
     members = ", ".join(first.contrast.group.members)
+    closing = ""
+    if not sure:
+        closing = (
+            " C4 asks more, that no factor common to all and no unlikeness of other pairs could "
+            f"give them as much, and cannot confirm it among these {c2.models} models."
+        )
+        if named is not None:
+            closing = f" C4, which asks more, points to {named.group.name} instead: start there."
     doubt = ""
     if first.contrast.confounded_with:
         doubt = f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
@@ -179,7 +201,7 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
     sentence = (
         f"Take apart first: {first.contrast.group.name} (used by {members}). Pairs that share it "
         f"move together {first.contrast.estimate:+.2f} more than their members do with others "
-        f"(adjusted p = {first.contrast.p_adjusted:.2g}){without}.{doubt}"
+        f"(adjusted p = {first.contrast.p_adjusted:.2g}){without}.{doubt}{closing}"
     )
     return [
         Finding(

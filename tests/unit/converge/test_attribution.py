@@ -41,6 +41,8 @@ def test_the_planted_part_is_the_first_cause(planted: ForecastWorld) -> None:
     assert PLANTED in {component for _, component in first.group.components}
     assert [one.group for one in found.causes] == [first.group]
     assert first.first_share > 0.9
+    assert first.ahead_share > 0.9
+    assert found.advised is first
     assert (first.rank_low, first.rank_high) == (1, 1)
     assert not found.undeclared
     assert PLANTED in found.sentence

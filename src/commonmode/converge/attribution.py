@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 
+from commonmode.converge.attribution_layers import (
+    declared_similarity,
+    regress_on_biases,
+    regress_on_layers,
+)
 from commonmode.converge.attribution_result import (
     BIAS,
     Attributed,
@@ -36,26 +40,19 @@ from commonmode.converge.groups import (
     membership,
 )
 from commonmode.core.arrays import FloatArray
-from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
-from commonmode.core.result import Failure, FailureReason, Result, Success
+from commonmode.core.result import Result
 from commonmode.register.cards import Card
-from commonmode.register.graph import common_cause_graph
-from commonmode.stats.comovement import pair_index
 from commonmode.stats.contrasts import (
     Contrasts,
     fall_of_squares,
     group_contrasts,
     one_factor,
 )
-from commonmode.stats.qap import mrqap
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Attributed", "Attribution", "AttributionResult", "LayerRegression"]
-
-_LEAST_MODELS: Final = 5
-"""Fewer nodes have too few permutations for a level of 5 %."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +149,7 @@ class Attribution:
         self.result_ = AttributionResult(
             components=components,
             undeclared=self._undeclared(views[0], standing, models),
-            layers=self._layers(views, models, cards, interventional or MappingProxyType({}), bias),
+            layers=self._layers(views, models, cards, interventional, bias),
             alpha=self.alpha,
             critical=tested[0].critical,
             models=len(models),
@@ -290,58 +287,44 @@ class Attribution:
         views: Sequence[_View],
         models: Sequence[ModelId],
         cards: Sequence[Card],
-        interventional: Mapping[str, FloatArray],
+        interventional: Mapping[str, FloatArray] | None,
         bias: FloatArray | None,
     ) -> tuple[Result[LayerRegression], ...]:
-        declared = _declared_similarity(models, cards)
+        declared = declared_similarity(models, cards)
         found = [
-            self._regression(graph, view, similarity, models)
-            for graph, similarity in (("declared", declared), ("interventional", interventional))
+            self._regression(graph, view, similarity)
+            for graph, similarity in (
+                ("declared", declared),
+                ("interventional", interventional or MappingProxyType({})),
+            )
             for view in (views if similarity else ())
         ]
         if bias is not None:
-            # Beside the cards' layers, so that what the models are told to share is not counted
-            # as a bias; the layers themselves are judged without it, since a bias may be what a
-            # shared part does.
+            rng = stream(self.rng, "C4", "layers", BIAS, views[0].name)
             found.append(
-                self._regression(BIAS, _second_half(views[0]), {BIAS: bias, **declared}, models)
+                regress_on_biases(
+                    views[0].name,
+                    views[0].contributions,
+                    bias,
+                    declared,
+                    permutations=self.permutations,
+                    rng=rng,
+                    strict=views[0].strict,
+                )
             )
         return tuple(found)
 
     def _regression(
-        self,
-        graph: str,
-        view: _View,
-        similarity: Mapping[str, FloatArray],
-        models: Sequence[ModelId],
+        self, graph: str, view: _View, similarity: Mapping[str, FloatArray]
     ) -> Result[LayerRegression]:
-        if len(models) < _LEAST_MODELS:
-            return Failure(
-                FailureReason.MISSING_DATA,
-                f"{len(models)} models are too few to permute",
-                f"layers are compared from {_LEAST_MODELS} models on",
-            )
-        rows, columns = pair_index(len(models))
-        response = np.zeros((len(models), len(models)))
-        response[rows, columns] = response[columns, rows] = view.contributions.sum(axis=0)
-        try:
-            found = mrqap(
-                response,
-                list(similarity.values()),
-                names=tuple(similarity),
-                permutations=self.permutations,
-                rng=stream(self.rng, "C4", "layers", graph, view.name),
-            )
-        except DataError as error:
-            return Failure(FailureReason.MISSING_DATA, str(error), error.remedy)
-        return Success(LayerRegression(graph, view.name, found))
-
-
-def _second_half(view: _View) -> _View:
-    """The same pairs, from the later blocks alone."""
-    blocks = len(view.contributions)
-    later = view.contributions[(blocks + 1) // 2 :]
-    return replace(view, contributions=later * (blocks / len(later)))
+        return regress_on_layers(
+            graph,
+            view.name,
+            np.asarray(view.contributions.sum(axis=0)),
+            similarity,
+            permutations=self.permutations,
+            rng=stream(self.rng, "C4", "layers", graph, view.name),
+        )
 
 
 def _grown(
@@ -367,14 +350,3 @@ def _grown(
         if free and all(frozenset((model, other)) in with_pair for other in members):
             members.add(model)
     return tuple(model for model in models if model in members)
-
-
-def _declared_similarity(
-    models: Sequence[ModelId], cards: Sequence[Card]
-) -> Mapping[str, FloatArray]:
-    """Similarity by layer in the panel's order; empty unless every model has a card."""
-    mine = {card.model: card for card in cards if card.model in set(models)}
-    if set(mine) != set(models) or len(models) < 2:
-        return MappingProxyType({})
-    graph = common_cause_graph([mine[model] for model in models])
-    return {layer.value: matrix for layer, matrix in graph.similarity.items()}

@@ -19,6 +19,7 @@ from commonmode.stats.pair_effects import pair_variance
 
 __all__ = [
     "Contrasts",
+    "beyond_factors",
     "factor_free_contrasts",
     "fall_of_squares",
     "group_contrasts",
@@ -215,6 +216,23 @@ def _outside_columns(pairs: FloatArray, left_out: BoolArray, models: int) -> Flo
             for k in range(models)
         ]
     return np.stack(out, axis=1)
+
+
+def beyond_factors(pairs: FloatArray, models: int, *, strict: bool = False) -> FloatArray:
+    """Orthonormal columns of one effect per model and of unlisted factors, shape (P, R).
+
+    What is orthogonal to them is in no model's own level of co-movement and in no factor that moves
+    all models, however unequally (:func:`outside_factors`, fitted to all pairs).
+
+    Parameters
+    ----------
+    pairs : float64, shape (P,)
+    models : int
+    strict : bool
+        As in :func:`group_contrasts`.
+    """
+    factors = _outside_columns(pairs, np.zeros(len(pairs), dtype=np.bool_), models)
+    return _nuisance(models, None, strict, factors)
 
 
 def factor_free_contrasts(

@@ -1,0 +1,137 @@
+"""Which layer of the cards, or which likeness of biases, goes with moving together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from commonmode.converge.attribution_result import BIAS, LayerRegression
+from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import DataError
+from commonmode.core.ids import ModelId
+from commonmode.core.result import Failure, FailureReason, Result, Success
+from commonmode.register.cards import Card
+from commonmode.register.graph import common_cause_graph
+from commonmode.stats.comovement import pair_index
+from commonmode.stats.contrasts import beyond_factors
+from commonmode.stats.qap import mrqap
+
+__all__ = ["declared_similarity", "regress_on_biases", "regress_on_layers"]
+
+_LEAST_MODELS: Final = 5
+"""Fewer nodes have too few permutations for a level of 5 %."""
+
+
+def declared_similarity(
+    models: Sequence[ModelId], cards: Sequence[Card]
+) -> Mapping[str, FloatArray]:
+    """Similarity by layer in the panel's order; empty unless every model has a card."""
+    mine = {card.model: card for card in cards if card.model in set(models)}
+    if set(mine) != set(models) or len(models) < 2:
+        return MappingProxyType({})
+    graph = common_cause_graph([mine[model] for model in models])
+    return {layer.value: matrix for layer, matrix in graph.similarity.items()}
+
+
+def regress_on_layers(
+    graph: str,
+    response: str,
+    pairs: FloatArray,
+    similarity: Mapping[str, FloatArray],
+    *,
+    permutations: int,
+    rng: int | np.random.Generator,
+) -> Result[LayerRegression]:
+    """Regress a pair vector on the similarity in every layer, nodes permuted.
+
+    Parameters
+    ----------
+    graph, response : str
+        As in :class:`LayerRegression`.
+    pairs : float64, shape (P,)
+    similarity : mapping of layer to float64, shape (N, N)
+        One layer at least.
+    permutations : int
+    rng : int or Generator
+    """
+    models = len(next(iter(similarity.values())))
+    if models < _LEAST_MODELS:
+        return Failure(
+            FailureReason.MISSING_DATA,
+            f"{models} models are too few to permute",
+            f"layers are compared from {_LEAST_MODELS} models on",
+        )
+    try:
+        found = mrqap(
+            _matrix(pairs),
+            list(similarity.values()),
+            names=tuple(similarity),
+            permutations=permutations,
+            rng=rng,
+        )
+    except DataError as error:
+        return Failure(FailureReason.MISSING_DATA, str(error), error.remedy)
+    return Success(LayerRegression(graph, response, found))
+
+
+def regress_on_biases(
+    response: str,
+    contributions: FloatArray,
+    bias: FloatArray,
+    declared: Mapping[str, FloatArray],
+    *,
+    permutations: int,
+    rng: int | np.random.Generator,
+    strict: bool = False,
+) -> Result[LayerRegression]:
+    """Regress later co-movement on the alikeness of earlier biases, beside the cards' layers.
+
+    Beside the cards', so that what models are told to share is not counted as a bias; the layers
+    themselves are judged without it, since a bias may be what a shared part does. All of it beyond
+    model effects and unlisted factors: a blind spot of the benchmarks is in every deviation and
+    every bias, most in those of models that deviate least.
+
+    Parameters
+    ----------
+    response : str
+    contributions : float64, shape (B, P)
+        Blocks of the whole history; the later half of them is used.
+    bias : float64, shape (N, N)
+        From the earlier half.
+    declared : mapping of layer to float64, shape (N, N)
+    permutations, rng
+        As in :func:`regress_on_layers`.
+    strict : bool
+        As in :func:`commonmode.stats.contrasts.beyond_factors`.
+    """
+    blocks, models = len(contributions), len(bias)
+    later = contributions[(blocks + 1) // 2 :]
+    basis = beyond_factors(contributions.sum(axis=0), models, strict=strict)
+    rows, columns = pair_index(models)
+
+    def beyond(pairs: FloatArray) -> FloatArray:
+        return np.asarray(pairs - basis @ (basis.T @ pairs))
+
+    return regress_on_layers(
+        BIAS,
+        response,
+        beyond(later.sum(axis=0) * (blocks / len(later))),
+        {
+            name: _matrix(beyond(matrix[rows, columns]))
+            for name, matrix in {BIAS: bias, **declared}.items()
+        },
+        permutations=permutations,
+        rng=rng,
+    )
+
+
+def _matrix(pairs: FloatArray) -> FloatArray:
+    """Symmetric matrix of a pair vector, zero diagonal."""
+    models = round((1.0 + np.sqrt(1.0 + 8.0 * len(pairs))) / 2.0)
+    rows, columns = pair_index(models)
+    out = np.zeros((models, models))
+    out[rows, columns] = out[columns, rows] = pairs
+    return out

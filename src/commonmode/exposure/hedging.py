@@ -139,7 +139,9 @@ class HedgeComparison:
                 else "; no difference could have been found"
             )
         return (
-            f"Delta hedging over {self.steps} steps and {self.cells} option-steps: error "
+            f"Delta hedging over {self.steps} steps"
+            + (f" and {self.cells:,} option-steps" if self.cells > self.steps else "")
+            + ": error "
             f"{self._amount(self.rmse[best])} {self.unit} under {self.models[best]} to "
             f"{self._amount(self.rmse[worst])} under {self.models[worst]}, "
             f"{self._amount(self.unhedged)} unhedged; "

@@ -83,7 +83,7 @@ kind = "desk"
 surface_model = "svi"
 risk_model = "hs"
 capital_usd = 1e6
-positions = { "BTC-2024-03-29-34000-C" = -30, "BTC-2024-03-29-30000-P" = -30, "BTC-PERPETUAL" = 9000 }
+positions = { "BTC-2024-03-29-34000-C" = -30, "BTC-2024-03-29-30000-P" = -30, "BTC-PERPETUAL" = 9 }
 
 [[books]]
 id = "futures-only"

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from commonmode.app.cli.common import echo_json, errors_as_messages
+from commonmode.app.cli.common import (
+    echo_json,
+    errors_as_messages,
+    progress_bars,
+    workers_executor,
+)
 
 __all__ = ["converge"]
 
@@ -72,7 +77,8 @@ def converge(
                 ("--tail-level", tail_level != 0.05),
                 ("--baseline-until", baseline_until is not None),
             )
-            results = _looks_at(study, look or (), [name for name, given in of_panels if given])
+            strange = [name for name, given in of_panels if given]
+            results = _looks_at(study, look or (), strange, quiet=json_)
         else:
             from commonmode.app.study.single import LookOptions, converge_file
             from commonmode.converge.analysis import IndexOptions
@@ -115,7 +121,9 @@ def _given(panel: Path | None) -> Path:
     return panel
 
 
-def _looks_at(study: Path, looks: Sequence[str], strange: Sequence[str]) -> dict[str, Any]:
+def _looks_at(
+    study: Path, looks: Sequence[str], strange: Sequence[str], *, quiet: bool
+) -> dict[str, Any]:
     """Looks alone, of a study; its options stand in its file."""
     from commonmode.app.study.run import run_study
     from commonmode.core.errors import ConfigurationError
@@ -127,7 +135,11 @@ def _looks_at(study: Path, looks: Sequence[str], strange: Sequence[str]) -> dict
             remedy="with --study give --look NAME alone: what else there is stands in the study "
             "file; `commonmode run` computes the indices of a study",
         )
-    return dict(run_study(study, looks=looks, only_looks=True).results)
+    with progress_bars(quiet) as progress, workers_executor(0) as executor:
+        outcome = run_study(
+            study, looks=looks, only_looks=True, executor=executor, progress=progress
+        )
+    return dict(outcome.results)
 
 
 def _pair(item: str) -> tuple[str, str]:

@@ -174,8 +174,8 @@ def _heat(
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickvals": [-1, -0.5, 0, 0.5, 1]},
     }
     layout = base(
-        44 * len(names) + 140,
-        margin={"l": 150, "r": 10, "t": 10, "b": 110},
+        44 * len(names) + 150,
+        margin={"l": 150, "r": 10, "t": 10, "b": 130},
         xaxis={
             **axis,
             "tickvals": list(range(len(across))),

@@ -40,7 +40,7 @@ _OPENINGS: Final = {
     "model-risk": "The same books at the same moment under every surface model: what their values "
     "and their losses owe to the choice of model.",
     "hedging": "Every model sells the same options at the same marks and hedges them with its own "
-    "delta; the recorded market decides.",
+    "delta; the path that the market took decides.",
     "passports": "What each model was calibrated on, what that is not enough for, and whether the "
     "data look authentic.",
 }

@@ -201,7 +201,8 @@ def _books(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> LookTable:
         "books",
         "Every book: its value under its own model, the range over models that reproduce at least "
         f"{100 * use.inside:.0f} % of the quotes inside bid and ask, the range over all models "
-        "less their calibration errors (penalised), one standard deviation of the value from the "
+        "less their calibration errors (penalised; 0: they differ by no more than they miss the "
+        "quotes by), one standard deviation of the value from the "
         "calibration's noise (largest of the models), the mean loss over the market's past moves "
         "and the worst mean loss over reweightings within so many nats of them.",
         (

@@ -15,7 +15,15 @@ from markupsafe import escape
 from commonmode.app.report.ordering import LAYERS, by_cluster, two_columns
 from commonmode.app.report.words import clean, joined, number, percent, usd
 
-__all__ = ["Figure", "correlation_map", "dependency_graph", "failure_split", "who_depends"]
+__all__ = [
+    "MANY_MODELS",
+    "Figure",
+    "correlation_map",
+    "dependency_graph",
+    "failure_split",
+    "shared_parts",
+    "who_depends",
+]
 
 Figure = dict[str, Any]
 
@@ -29,6 +37,11 @@ MODEL_COLOURS = (
     "var(--muted)",
 )
 
+MANY_MODELS = 60
+"""Models above which a line for each use is a cloud: parts are drawn alone."""
+
+_MOST_PARTS = 40
+_LABELLED = 40  # models up to which every cell of a matrix has room for its number
 _ROW = 30  # pixels of one row in the dependency graph
 _BEND = tuple(k / 12 for k in range(13))
 
@@ -65,9 +78,12 @@ def _hidden(low: float, high: float) -> dict[str, Any]:
 
 
 def dependency_graph(panel: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Models on the left, the parts that two or more of them use on the right; None without any."""
+    """Models on the left, the parts that two or more of them use on the right; None without any.
+
+    Above :data:`MANY_MODELS` there is none either: see :func:`shared_parts`.
+    """
     c1 = panel["c1"]
-    if c1["status"] != "ok":
+    if c1["status"] != "ok" or len(panel["models"]) > MANY_MODELS:
         return None
     exposure = {m["id"]: m["exposure_usd"] or 0.0 for m in panel["models"]}
     shared = [part for part in c1["components"] if len(part["models"]) >= 2]
@@ -125,6 +141,53 @@ def dependency_graph(panel: Mapping[str, Any], cards: Sequence[Mapping[str, Any]
         hovermode="closest",
     )
     return {"data": data, "layout": layout}
+
+
+def shared_parts(panel: Mapping[str, Any]) -> Figure | None:
+    """For crowds: the parts that most models use, as bars; None for few models or no shared part.
+
+    The 40 with most users.
+    """
+    c1 = panel["c1"]
+    if c1["status"] != "ok" or len(panel["models"]) <= MANY_MODELS:
+        return None
+    shared = [part for part in c1["components"] if len(part["models"]) >= 2]
+    shared.sort(key=lambda part: (-len(part["models"]), part["component"]))
+    drawn = shared[:_MOST_PARTS]
+    if not drawn:
+        return None
+    bars = []
+    for layer in LAYERS:
+        mine = [(i, part) for i, part in enumerate(drawn) if part["layer"] == layer]
+        if mine:
+            bars.append(
+                {
+                    "type": "bar",
+                    "orientation": "h",
+                    "name": layer,
+                    "y": [i for i, _ in mine],
+                    "x": [len(part["models"]) for _, part in mine],
+                    "text": [f"{len(part['models']):,}" for _, part in mine],
+                    "textposition": "outside",
+                    "cliponaxis": False,
+                    "hovertext": [_part_hover(part) for _, part in mine],
+                    "hoverinfo": "text",
+                    "marker": {"color": f"var(--layer-{layer})"},
+                }
+            )
+    layout = base(
+        24 * len(drawn) + 60,
+        margin={"l": 290, "r": 60, "t": 10, "b": 40},
+        barmode="overlay",
+        xaxis={"fixedrange": True, "gridcolor": "var(--line)", "zeroline": False},
+        yaxis={
+            "tickvals": list(range(len(drawn))),
+            "ticktext": [short(part["component"]) for part in drawn],
+            "range": [len(drawn) - 0.4, -0.6],
+            "fixedrange": True,
+        },
+    )
+    return {"data": bars, "layout": layout}
 
 
 def _spread(place: int, count: int, rows: int) -> float:
@@ -196,6 +259,8 @@ def correlation_map(panel: Mapping[str, Any]) -> Figure | None:
     models = [m["id"] for m in panel["models"]]
     order = by_cluster(models, c2["clusters"])
     n = len(order)
+    if not c2["correlation"]:
+        return None
     cells = [[None if i == j else c2["correlation"][i][j] for j in order] for i in order]
     names = [short(models[i], 19) for i in order]
     shapes = []
@@ -220,16 +285,23 @@ def correlation_map(panel: Mapping[str, Any]) -> Figure | None:
         "zmin": -1,
         "zmax": 1,
         "colorscale": [[0, "var(--cold)"], [0.5, "var(--card)"], [1, "var(--warm)"]],
-        "text": [["" if v is None else number(v) for v in row] for row in cells],
-        "texttemplate": "%{text}",
-        "textfont": {"color": "var(--ink)"},
-        "hovertemplate": "%{y} and %{x}: %{text}<extra></extra>",
-        "xgap": 2,
-        "ygap": 2,
+        "hovertemplate": "%{y} and %{x}: %{z:.2f}<extra></extra>",
         "colorbar": {"thickness": 10, "outlinewidth": 0, "tickvals": [-1, -0.5, 0, 0.5, 1]},
     }
+    if n <= _LABELLED:
+        heat |= {
+            "text": [["" if v is None else number(v) for v in row] for row in cells],
+            "texttemplate": "%{text}",
+            "textfont": {"color": "var(--ink)"},
+            "hovertemplate": "%{y} and %{x}: %{text}<extra></extra>",
+            "xgap": 2,
+            "ygap": 2,
+        }
+    else:  # names are in the hover: there is no room for them all
+        axis |= {"showticklabels": False}
+        heat |= {"x": names, "y": names}
     layout = base(
-        40 * n + 150,
+        40 * n + 150 if n <= _LABELLED else 900,
         margin={"l": 150, "r": 10, "t": 10, "b": 110},
         xaxis={**axis, "tickangle": -40, "range": [-0.5, n - 0.5], "zeroline": False},
         yaxis={**axis, "range": [n - 0.5, -0.5], "zeroline": False},

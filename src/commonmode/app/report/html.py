@@ -14,6 +14,7 @@ from commonmode.app.report.figures import (
     correlation_map,
     dependency_graph,
     failure_split,
+    shared_parts,
     who_depends,
 )
 from commonmode.app.report.further import further_section
@@ -142,6 +143,7 @@ def _panel(panel: Mapping[str, Any], cards: list[Mapping[str, Any]]) -> dict[str
         ],
         "dots": index_dots(rows),
         "graph": dependency_graph(panel, cards),
+        "parts": shared_parts(panel),
         "unshared": tables.unshared(panel),
         "map": correlation_map(panel),
         "split": failure_split(panel["c3"]),

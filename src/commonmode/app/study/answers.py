@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonmode.converge.findings import usd
+from commonmode.converge.findings import some_of, usd
 from commonmode.register.cards import Layer
 
 __all__ = ["answer_questions"]
@@ -62,7 +62,7 @@ def _independent(panels: Sequence[Panel]) -> str:
         else:
             together = ""
             if number == 0 and c2["clusters"]:
-                together = f" ({', '.join(c2['clusters'][0]['models'])} act as one)"
+                together = f" ({some_of(c2['clusters'][0]['models'])} act as one)"
             parts.append(
                 f"{panel['name']}: {c2['models']} models count as {c2['effective_number']:.1f} "
                 f"independent ones{together}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,12 +16,17 @@ from commonmode.converge.comovement import EffectiveNumberResult
 from commonmode.converge.dispersion import DispersionResult
 from commonmode.converge.findings import Finding, panel_findings
 from commonmode.converge.groups import GroupContrast
+from commonmode.core.arrays import FloatArray
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.panel.benchmark import validate_benchmark
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 
 __all__ = ["analysis_to_json", "card_to_json", "failure_to_json", "index_failures", "plain"]
+
+
+_MATRIX: Final = 200
+"""Models above which matrices of pairs are left out: 2 000 models have 4 million cells in each."""
 
 
 def plain(value: Any) -> Any:
@@ -183,12 +188,17 @@ def _contrast(contrast: GroupContrast) -> dict[str, Any]:
     }
 
 
+def _pairs(matrix: FloatArray) -> FloatArray | list[float]:
+    """A matrix of models by models; empty where it would be too large to publish."""
+    return matrix if len(matrix) <= _MATRIX else []
+
+
 def _c1(c1: Similarity) -> dict[str, Any]:
     return {
         "mean_similarity": c1.mean,
         "interval": c1.interval,
-        "layers": {layer.value: matrix for layer, matrix in c1.graph.similarity.items()},
-        "overall": c1.graph.overall,
+        "layers": {layer.value: _pairs(matrix) for layer, matrix in c1.graph.similarity.items()},
+        "overall": _pairs(c1.graph.overall),
         "components": [
             {
                 "component": part.component,
@@ -215,7 +225,7 @@ def _c2(panel: ErrorPanel, c2: EffectiveNumberResult, alpha: float) -> dict[str,
         "rejects": c2.rejects,
         "alpha": alpha,
         "mean_correlation": c2.mean_correlation,
-        "correlation": c2.correlation,
+        "correlation": _pairs(c2.correlation),
         "single_benchmark_number": c2.single_benchmark_number,
         "benchmark_noise_ratio": c2.benchmark_noise_ratio,
         "ambiguity_share": c2.ambiguity_share,

@@ -285,7 +285,7 @@ def collateral_health(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapitalEfficiency:
-    """Portfolio against isolated margin of A accounts; USD-stable, arrays of shape (A,).
+    """Portfolio against isolated margin of A accounts; USD, arrays of shape (A,).
 
     Attributes
     ----------
@@ -316,7 +316,7 @@ class CapitalEfficiency:
 
     @property
     def saved(self) -> FloatArray:
-        """Initial requirement that holding the legs together saves, USD-stable, shape (A,)."""
+        """Initial requirement that holding the legs together saves, USD, shape (A,)."""
         return np.asarray(self.isolated_initial - self.initial)
 
 
@@ -352,14 +352,14 @@ def capital_efficiency(
 
     def total(values: FloatArray, of_whole: FloatArray) -> FloatArray:
         summed = np.bincount(of, weights=values, minlength=len(accounts)).astype(np.float64)
-        return np.where(np.isfinite(of_whole), summed, np.nan)
+        return np.where(np.isfinite(of_whole), summed * whole.unit_usd, np.nan)
 
     return CapitalEfficiency(
         method=whole.method,
         ids=accounts.ids,
         isolated_initial=total(parts.initial, whole.initial),
         isolated_maintenance=total(parts.maintenance, whole.maintenance),
-        initial=whole.initial,
-        maintenance=whole.maintenance,
+        initial=whole.initial * whole.unit_usd,
+        maintenance=whole.maintenance * whole.unit_usd,
         legs=np.bincount(of, minlength=len(accounts)).astype(np.int64),
     )

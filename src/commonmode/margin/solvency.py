@@ -196,7 +196,8 @@ class FundAdequacy:
 
 
 def _share(hit: BoolArray, weights: FloatArray) -> tuple[float, float]:
-    mean = float(weights @ hit)
+    # The weights sum to 1 within rounding only.
+    mean = min(float(weights @ hit), 1.0)
     return mean, float(np.sqrt(np.sum(weights**2 * (hit - mean) ** 2)))
 
 
@@ -334,7 +335,7 @@ def solvency(
         )
         counts[s] = int(closed.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        given = sums[1:3] / sums[0]
+        given = np.minimum(sums[1:3] / sums[0], 1.0)
         p = given[1]
         # sum w^2 (1 - p)^2 over the short, w^2 p^2 over the others
         variance = sums[3] * (1.0 - p) ** 2 + (squares - sums[3]) * p**2
@@ -351,7 +352,7 @@ def solvency(
         expected_shortfall=mean,
         loss_given_liquidation=loss,
         cost_given_liquidation=paid_out,
-        unpriced=np.where(known, 1.0 - sums[0], np.nan),
+        unpriced=np.where(known, np.maximum(1.0 - sums[0], 0.0).round(12), np.nan),
         total=per_scenario[0],
         largest=per_scenario[1],
         two_largest=per_scenario[2],

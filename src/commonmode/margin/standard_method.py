@@ -147,6 +147,7 @@ class StandardMargin:
             },
             failures,
             peg_notices(n, market, "amounts are in units of it"),
+            unit_usd=market.stable_price,
         )
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:

@@ -318,6 +318,83 @@ def test_instruments_of_one_method_only(cli, study: Path) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
+NAMES = {
+    "confidences": ("[confidences]\nBCT = 0.9\n", "confidences: 'BCT'"),
+    "rates": ("[rates]\nbtc = 0.05\n", "rates: 'btc'"),
+    "follows": (
+        '[[assets]]\nname = "WSTETH"\nprice = 2000.0\nfollows = "ETC"\n',
+        "asset WSTETH follows: 'ETC'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_misspelt_coin_is_not_taken_for_another_one(kind: str, cli, study: Path) -> None:
+    lines, said = NAMES[kind]
+    (study.parent / "a.toml").write_text(GOOD + lines)
+    ran = cli("margin", study, "--accounts", study.parent / "a.toml")
+    assert ran.code == 2
+    assert said in ran.err
+    assert "coins: BTC, ETH" in ran.err
+    assert "did you mean" in ran.err
+
+
+@pytest.mark.slow
+def test_solvency_fund_and_capital_efficiency(cli, study: Path) -> None:
+    thin = '[[accounts]]\nid = "thin"\ncash = 13e3\npositions = { "BTC-PERPETUAL" = 6000 }\n'
+    words = ("--method", "pm2", "--method", "dynamic", "--no-thresholds")
+    code, value = asked(cli, study, thin + GOOD, "--fund", 1000, *words)
+    assert code == 0
+    found = value["solvency"]
+    assert found["failure"] is None
+    assert found["failures"] == []
+    assert found["days"] > 60
+    assert set(found["methods"]) == {"pm2", "dynamic"}
+    for one in found["methods"].values():
+        held = one["accounts"]["thin"]
+        assert 0 <= held["shortfall"] <= held["liquidation"] <= 1
+        assert held["shortfall"] < held["upper"] < 1
+        covered = one["accounts"]["covered"]
+        assert covered["liquidation"] == 0
+        assert covered["loss_given_liquidation"] is None
+        # The covered call offsets its coin; one perpetual has nothing to offset.
+        np.testing.assert_allclose(held["isolated_over_portfolio"], 1.0, rtol=1e-9)
+        np.testing.assert_allclose(
+            covered["isolated_over_portfolio"],
+            covered["isolated_initial"] / covered["initial"],
+            rtol=1e-12,
+        )
+        assert covered["isolated_over_portfolio"] > 1.1
+        fund = one["fund"]
+        assert fund["fund"] == 1000
+        assert fund["covers_one"] == (fund["cover_one"] <= 1000)
+        crash = one["stress"][0]
+        assert crash["move"] == "coins -30 %, vol +50 %"
+        assert crash["liquidated"] >= 1
+        # 60 000 USD of a coin-settled perpetual lose 30 %, and 13 000 are there.
+        assert crash["shortfall"] > 0.3 * 60_000 - 13_000
+        assert crash["shortfall"] >= crash["two_largest"]
+    path = study.parent / "accounts.toml"
+    words = ("--method", "standard", "--no-thresholds", "--solvency")
+    screen = cli("margin", study, "--accounts", path, *words)
+    assert screen.code == 0
+    for word in ("Solvency on", "somebody falls short on", "of two"):
+        assert word in screen.out
+
+
+def test_the_nearest_under_every_model_by_every_method(cli, study: Path) -> None:
+    _, value = asked(cli, study, GOOD)
+    ranked = {one["method"]: one for one in value["nearest"]}
+    assert set(ranked) == set(METHODS)
+    for method, one in ranked.items():
+        assert set(one["by_model"]) == {"svi", "flat"}
+        own = by_name(value)["strangle"][method]["thresholds"]
+        first = one["by_model"]["svi"][0]
+        assert first["account"] == "strangle"
+        np.testing.assert_allclose(first["daily_vols"], own["daily_vols"], rtol=0.05)
+    assert all(one["searched"] for one in value["methods"])
+
+
 POSTED = """
 [[accounts]]
 id = "posted"

@@ -10,7 +10,7 @@ import pytest
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import ConfigurationError, DataError
-from commonmode.margin import Assets
+from commonmode.margin import Accounts, Assets, MarginMarket, MarginTable
 from commonmode.margin.gate_probes import reference_market
 from commonmode.margin.moves import MarketMoves
 from commonmode.margin.solvency import ProportionalCost, fund_adequacy, solvency
@@ -130,6 +130,39 @@ def test_named_returns_move_assets_of_their_own() -> None:
     np.testing.assert_allclose(there.vol[:-1], 1.5 * MARKET.vol[:-1])
     with pytest.raises(DataError, match="no scenario moves"):
         MarketMoves.from_joint(Joint(), reference_market(underlying="ETH"))
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.65])
+def test_off_the_peg_all_figures_are_usd_whatever_the_method_counts_in(unit: float) -> None:
+    """Cash is worth 65 cents, the loss of the perpetual its dollars."""
+
+    class Counted(ShareMargin):
+        def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
+            table = super().margin(accounts, market)
+            # Equity of the test method is in the unit of cash; here as USD or as that unit.
+            factor = market.stable_price / unit
+            return replace(
+                table,
+                equity=table.equity * factor,
+                maintenance=table.maintenance * factor,
+                unit_usd=unit,
+            )
+
+    market = replace(MARKET, stable_price=0.65)
+    accounts = accounts_of(market, [{PERP: 1.0}], cash=[20_000.0])
+    got = solvency(accounts, market, Counted(), moves([0.5]), cost=DEAR)
+    lost, price = 50_000.0, 0.02 * 50_000.0
+    np.testing.assert_allclose(got.total, [lost + price - 0.65 * 20_000.0])
+    np.testing.assert_allclose(got.cost_given_liquidation, [price])
+
+
+def test_the_stablecoin_moves_by_its_own_factor() -> None:
+    scenarios = replace(moves([1.0, 1.0]), stable=np.array([0.5, 1.0]))
+    there = scenarios.market(MARKET, 0, 0.5)
+    assert there.stable_price == pytest.approx(math.sqrt(0.5))
+    assert scenarios.market(MARKET, 1).stable_price == 1.0
+    with pytest.raises(DataError, match="positive"):
+        replace(scenarios, stable=np.array([0.0, 1.0]))
 
 
 def test_bad_arguments() -> None:

@@ -43,14 +43,25 @@ def margin(
     thresholds: Annotated[
         bool, typer.Option("--thresholds/--no-thresholds", help="Search where accounts fall.")
     ] = True,
+    solvency: Annotated[
+        bool,
+        typer.Option(
+            "--solvency",
+            help="Who fails on days such as history had, and what portfolio margin saves.",
+        ),
+    ] = False,
+    fund: Annotated[
+        float | None,
+        typer.Option(min=0, help="Insurance fund in USD: does it bear the shortfalls?"),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures to FILE.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Initial and maintenance margin of accounts by every method, side by side.
 
-    With thresholds, the parts that margin is made of, what trades would change, and --html for the
-    liquidation surface. Exit code 1: a method could not be used, or no method could margin some
-    account; the rest stands.
+    With thresholds, the parts that margin is made of, what trades would change, solvency and the
+    insurance fund, and --html for the liquidation surface. Exit code 1: a method could not be
+    used, or no method could margin some account; the rest stands.
     """
     with errors_as_messages():
         from commonmode.app.study.margin import MarginQuestion, study_margin
@@ -68,6 +79,8 @@ def margin(
                 thresholds=thresholds,
                 pictures=html is not None,
                 ungated=ungated,
+                solvency=solvency,
+                fund=fund,
             ),
         )
         if html is not None:

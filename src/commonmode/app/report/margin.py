@@ -10,9 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commonmode.app.report.words import clean, number, usd
+from commonmode.app.report.margin_solvency import (
+    SOLVENCY_COLUMNS,
+    solvency_cells,
+    solvency_head,
+    solvency_lines,
+)
+from commonmode.app.report.margin_words import money, reason
+from commonmode.app.report.words import clean, number
 
-__all__ = ["failed_cells", "model_range", "money", "reason", "render_margin", "threshold_words"]
+__all__ = ["failed_cells", "model_range", "render_margin", "threshold_words"]
 
 _COLUMNS: Final = (
     "equity",
@@ -71,13 +78,10 @@ def render_margin(value: Mapping[str, Any], console: Console) -> None:
         _print_trades(value, console)
     for method, legs in value.get("legs", {}).items():
         _print_legs(method, legs, console)
+    if "solvency" in value:
+        _print_solvency(value["solvency"], console)
     for line in _notes(value):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def money(value: float | None) -> str:
-    """US dollars, a loss with its sign in front."""
-    return "-" if value is None else usd(value).replace("$-", "-$")
 
 
 def _cells(cell: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -198,6 +202,30 @@ def _print_legs(method: str, found: Mapping[str, Any], console: Console) -> None
     _show(table, console)
 
 
+def _print_solvency(found: Mapping[str, Any], console: Console) -> None:
+    """Who fails on the days of history, and what the fund would have to bear."""
+    if found["failure"] is not None:
+        line = f"no solvency: {reason(found['failure'])}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return
+    narrow = console.width < _WIDE
+    kept = [k for k, n in enumerate(SOLVENCY_COLUMNS) if not (narrow and n in ("at most", "cost"))]
+    names = [SOLVENCY_COLUMNS[k] for k in kept]
+    table = _grid(solvency_head(found), ("account", "method"), names)
+    for name in dict.fromkeys(n for one in found["methods"].values() for n in one["accounts"]):
+        shown = clean(name)
+        for method, one in found["methods"].items():
+            if one["accounts"][name] is None:
+                continue
+            cells = solvency_cells(one["accounts"][name])
+            table.add_row(Text(shown), method, *(cells[k] for k in kept))
+            shown = ""
+    _show(table, console)
+    for line in solvency_lines(found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
 def failed_cells(value: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, str]]]:
     """(methods, accounts, failure) of what could not be margined, the same reason once."""
     by_account: dict[tuple[str, str], list[str]] = {}
@@ -212,12 +240,6 @@ def failed_cells(value: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, 
         (", ".join(methods), account, reasons[said])
         for (account, said), methods in by_account.items()
     ]
-
-
-def reason(failure: Mapping[str, str]) -> str:
-    """What went wrong and what to do about it."""
-    remedy = f" ({clean(failure['remedy'])})" if failure["remedy"] else ""
-    return f"{clean(failure['message'])}{remedy}"
 
 
 def _notes(value: Mapping[str, Any]) -> Iterator[str]:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from commonmode.app.report.html import environment, plotly_script
-from commonmode.app.report.margin import failed_cells, reason
+from commonmode.app.report.margin import failed_cells
 from commonmode.app.report.margin_figures import (
     legs_figure,
     liquidation_figure,
     models_figure,
     parts_figure,
 )
+from commonmode.app.report.margin_solvency import solvency_shown
 from commonmode.app.report.margin_tables import (
     gate_lines,
     margin_table,
@@ -20,6 +21,7 @@ from commonmode.app.report.margin_tables import (
     parts_table,
     trades_table,
 )
+from commonmode.app.report.margin_words import reason
 from commonmode.app.report.words import clean
 
 __all__ = ["render_margin_html"]
@@ -55,6 +57,7 @@ def render_margin_html(value: Mapping[str, Any], *, version: str) -> str:
         ],
         nearest=nearest_tables(value),
         gates=gate_lines(value),
+        solvency=solvency_shown(value),
         failures=[
             *(f"{one['method']}: {reason(one)}" for one in value["failures"]),
             *(

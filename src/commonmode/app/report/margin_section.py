@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from commonmode.app.report.margin import failed_cells, money, reason
+from commonmode.app.report.margin import failed_cells
 from commonmode.app.report.margin_figures import models_figure, parts_figure
+from commonmode.app.report.margin_solvency import solvency_shown
 from commonmode.app.report.margin_tables import (
     gate_lines,
     margin_table,
     nearest_tables,
     parts_table,
 )
+from commonmode.app.report.margin_words import money, reason
 from commonmode.app.report.words import clean, number
 
 __all__ = ["margin_line", "margin_section"]
@@ -34,6 +36,7 @@ def margin_section(value: Mapping[str, Any]) -> dict[str, Any]:
         "models": models_figure(value),
         "nearest": nearest_tables(value),
         "gates": gate_lines(value),
+        "solvency": solvency_shown(value),
         "failures": [
             *(f"{one['method']}: {reason(one)}" for one in value["failures"]),
             *(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from commonmode.app.report.margin import model_range, money, threshold_words
+from commonmode.app.report.margin import model_range, threshold_words
+from commonmode.app.report.margin_words import money
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, number
 
@@ -38,7 +39,9 @@ def margin_table(value: Mapping[str, Any]) -> Table:
             )
     return Table(
         "Balance: equity above maintenance; below zero the account is to be liquidated. Over "
-        "models: the initial margin under the marks of every surface model. Falls at: moves of "
+        "models: the initial margin under the marks of every surface model, without what dynamic "
+        "adds for their disagreement. What a method means to cover differs: see the methods and "
+        "parameters below. Falls at: moves of "
         "spot, all coins together, at which the balance changes sign; vols: daily standard "
         "deviations to the nearest.",
         (

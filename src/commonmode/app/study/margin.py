@@ -13,12 +13,15 @@ from commonmode.app.study.accounts import Holdings, accounts_of_people, parse_tr
 from commonmode.app.study.margin_desk import MarginDesk, marks_of, open_desk
 from commonmode.app.study.margin_methods import METHODS
 from commonmode.app.study.margin_pictures import margin_pictures
+from commonmode.app.study.margin_solvency import solvency_to_json
 from commonmode.app.study.margin_table import legs_to_json, margin_to_json
 from commonmode.app.study.market import open_feed, snapshot_at
 from commonmode.app.study.models import StudyModels, build_models
 from commonmode.app.study.people import People, draw_people, people_at
+from commonmode.app.study.results import failure_to_json
 from commonmode.app.study.schema import MarginSettings, StudyFile, find_study, load_study
-from commonmode.core.errors import ConfigurationError
+from commonmode.core.errors import CommonmodeError, ConfigurationError
+from commonmode.core.result import Failure, FailureReason
 from commonmode.exposure.surfaces import calibrate_surfaces
 from commonmode.margin.accounts import Account, Accounts
 from commonmode.margin.dynamic.method import Dynamic
@@ -59,6 +62,10 @@ class MarginQuestion:
         Add what the page draws.
     ungated : bool
         Use parameter sets that the parameter gate refuses all the same.
+    solvency : bool
+        Add who fails on days such as history had, and what portfolio margin saves.
+    fund : float or None
+        Insurance fund in USD that has to bear it.
     """
 
     accounts: Path | None = None
@@ -71,6 +78,8 @@ class MarginQuestion:
     thresholds: bool = True
     pictures: bool = False
     ungated: bool = False
+    solvency: bool = False
+    fund: float | None = None
 
 
 def margin_answer(
@@ -106,7 +115,10 @@ def margin_answer(
         settings=settings,
         folder=folder,
     )
-    return margin_to_json(desk)
+    value = margin_to_json(desk)
+    if settings.solvency:
+        value["solvency"] = _solvency(desk, feed, settings, holdings, settings.fund_usd)
+    return value
 
 
 def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str, Any]:
@@ -122,8 +134,8 @@ def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str
     -------
     dict
         As :func:`~commonmode.app.study.margin_table.margin_to_json`, with ``study`` and ``title``;
-        with ``legs`` by method where one account is asked for, ``what_if`` where there are trades
-        and ``pictures`` where they are asked for.
+        with ``legs`` by method where one account is asked for, ``what_if`` where there are trades,
+        ``solvency`` and ``pictures`` where they are asked for.
 
     Raises
     ------
@@ -183,9 +195,38 @@ def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str
         }
     if len(value["accounts"]) == 1:
         value["legs"] = legs_to_json(desk, 0)
+    if asked.solvency or asked.fund is not None or settings.solvency:
+        fund = settings.fund_usd if asked.fund is None else asked.fund
+        value["solvency"] = _solvency(_untraded(desk), feed, settings, holdings, fund)
     if asked.pictures:
         value["pictures"] = margin_pictures(desk, value)
     return value
+
+
+def _solvency(
+    desk: MarginDesk,
+    feed: Feed,
+    settings: MarginSettings,
+    holdings: Holdings,
+    fund: float | None,
+) -> dict[str, Any]:
+    """Solvency, or why there is none; margin stands without it."""
+    stable = holdings.stable if settings.stable is None else settings.stable
+    try:
+        return {
+            **solvency_to_json(desk, feed, settings, stable=stable, fund=fund),
+            "failure": None,
+        }
+    except CommonmodeError as error:
+        why = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
+        return {"failure": failure_to_json(why)}
+
+
+def _untraded(desk: MarginDesk) -> MarginDesk:
+    """The desk without the account as it would be after trades."""
+    rows = np.flatnonzero(~np.char.endswith(desk.accounts.ids, _AFTER)).astype(np.int64)
+    portfolio = replace(desk.portfolio, accounts=desk.accounts.select(rows))
+    return replace(desk, portfolio=portfolio)
 
 
 def _settings(study: StudyFile, asked: MarginQuestion) -> MarginSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from commonmode.app.study.accounts import Holdings
 from commonmode.app.study.margin_methods import BuiltMethods, build_methods
 from commonmode.app.study.models import StudyModels
 from commonmode.app.study.schema import MarginSettings, StudyFile
+from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.exposure.surfaces import FittedSurfaces
 from commonmode.margin.accounts import Accounts
@@ -50,11 +52,14 @@ class MarginDesk:
     marks : ModelId
         Surface model that sets the marks.
     built : BuiltMethods
+    snapshot : Snapshot
+        The one that the market was made of.
     """
 
     portfolio: Portfolio
     marks: ModelId
     built: BuiltMethods
+    snapshot: Snapshot
 
     @property
     def market(self) -> MarginMarket:
@@ -126,7 +131,13 @@ def open_desk(
         Of the study.
     ungated : bool
         Use parameter sets that the parameter gate refuses all the same.
+
+    Raises
+    ------
+    ConfigurationError
+        What is said of a coin is said of one that the market does not have.
     """
+    _known_coins(holdings, snapshot)
     portfolio = assemble(
         holdings.accounts,
         snapshot,
@@ -149,7 +160,24 @@ def open_desk(
         ungated=ungated,
         stable=holdings.stable if settings.stable is None else settings.stable,
     )
-    return MarginDesk(portfolio, marks, built)
+    return MarginDesk(portfolio, marks, built, snapshot)
+
+
+def _known_coins(holdings: Holdings, snapshot: Snapshot) -> None:
+    """A misspelt coin would silently be taken for one of which nothing is said."""
+    coins = sorted(str(coin) for coin in snapshot.chains)
+    named = [("confidences", name) for name, _ in holdings.confidences]
+    named += [("rates", name) for name, _ in holdings.rates]
+    named += [(f"asset {a.name} follows", str(a.follows)) for a in holdings.assets if a.follows]
+    strange = [f"{where}: {name!r}" for where, name in named if name not in coins]
+    if strange:
+        wrong = [name for _, name in named if name not in coins]
+        near = {n for name in wrong for n in get_close_matches(name.upper(), coins, n=1)}
+        raise ConfigurationError(
+            f"accounts name coins that the market does not have: {'; '.join(strange)}",
+            remedy=f"coins: {', '.join(coins)}"
+            + (f"; did you mean {', '.join(sorted(near))}?" if near else ""),
+        )
 
 
 def marks_of(study: StudyFile, models: StudyModels, asked: str | None) -> ModelId:

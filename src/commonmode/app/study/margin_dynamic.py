@@ -87,7 +87,11 @@ def build_dynamic(
 def _title(chosen: DynamicSettings) -> str:
     if chosen.header is None:
         return f"{CONVENTIONAL} parameters, nothing fitted"
-    return f"{chosen.header.name} {chosen.header.version}: {chosen.header.source}"
+    title = f"{chosen.header.name} {chosen.header.version}: {chosen.header.source}"
+    if chosen.multiplier is None or chosen.scenarios is None:
+        return title
+    covered, hours = 1.0 - chosen.multiplier.breach_rate, chosen.scenarios.horizon_hours
+    return f"{title}; meant to cover {covered:.4g} of the losses over {hours:g} h, not a crash"
 
 
 def _multiplier(

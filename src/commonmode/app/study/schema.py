@@ -183,6 +183,8 @@ class MarginSettings(_Strict):
     parameters: dict[str, str] = Field(default_factory=dict)
     stable_price: float = Field(default=1.0, gt=0)
     stable: str | None = None
+    solvency: bool = False
+    fund_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_age_seconds: float = Field(default=600.0, gt=0)
     hedge_half_spread: float = Field(default=0.0002, ge=0, lt=0.5)
     moves: tuple[MoveSettings, ...] = ()

@@ -242,10 +242,12 @@ def _sets(
         raise DataError(normal.message, remedy=normal.remedy)
     known, moved = full, vols
     if made.monthly:
+        # All history counts: where its volatility filter has not begun, volatility stands still.
+        moved = np.where(np.isnan(vols), 0.0, vols)
         begun = full.times_ms[-1].astype("datetime64[ms]").astype("datetime64[M]")
         rows = int(np.searchsorted(full.times_ms, _ms(begun), side="right"))
         if rows >= made.stressed_window:
-            known, moved = full.rows(slice(0, rows)), vols[: rows - made.bars + 1]
+            known, moved = full.rows(slice(0, rows)), moved[: rows - made.bars + 1]
     stressed = stressed_scenarios(
         known, min(made.stressed_window, len(known)), bars=made.bars, vol_moves=moved
     )

@@ -191,21 +191,16 @@ class CadenceAdvice:
                 "calibration and moves with every bar."
             )
         others = "; ".join(
-            f"{row.label} {100 * row.change:+.2f} % ({100 * row.low:+.2f} to {100 * row.high:+.2f})"
+            f"{row.label} {100 * row.change:+.2f} % ({100 * row.low:+.2f} to "
+            f"{100 * row.high:+.2f}; {_detectable_words(row.detectable)})"
             for row in self.rows
             if row is not now
         )
-        needed = max(row.detectable for row in self.rows if row is not now)
-        found = (
-            f"Gains of {_percent(needed)} % would have been found with 80 % probability"
-            if np.isfinite(needed)
-            else "No gain could have been found in so few blocks"
-        )
+        tested = f"{others}; {self.blocks} blocks, gains found with 80 % probability"
         if best is now:
             return (
                 f"{self.model}: keep {now.label}; no longer interval is known to lose less than "
-                f"{100 * self.margin:g} %, no other to be better. Loss against it: {others} "
-                f"({self.blocks} blocks). {found}."
+                f"{100 * self.margin:g} %, no other to be better. Loss against it: {tested}."
             )
         quieter = ""
         if best.noise is not None and now.noise.per_week > 0:
@@ -214,7 +209,7 @@ class CadenceAdvice:
         return (
             f"{self.model}: recalibrate every {best.label} instead of {now.label}: its loss "
             f"differs by {100 * best.change:+.2f} % ({100 * best.low:+.2f} to "
-            f"{100 * best.high:+.2f}){quieter}. All: {others} ({self.blocks} blocks). {found}."
+            f"{100 * best.high:+.2f}){quieter}. All: {tested}."
         )
 
 
@@ -314,8 +309,10 @@ def _itself(now: CadenceTrial) -> _Compared:
     return _Compared(float(np.nanmean(now.loss)), 0.0, 0.0, 0, 0.0, 0.0, 1.0, 1.0, None)
 
 
-def _percent(share: float) -> str:
-    return "less than 0.01" if share < 1e-4 else f"{100 * share:.2g}"
+def _detectable_words(share: float) -> str:
+    if share >= 1.0:
+        return "no gain could be found"
+    return f"detectable {100 * share:.2f} %" if share >= 5e-5 else "detectable below 0.01 %"
 
 
 def _detectable(error: float, blocks: int, alpha: float) -> float:

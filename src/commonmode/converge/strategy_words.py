@@ -32,8 +32,8 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
         return (
             f"{one.risk_model} cuts when {one.strategy} sells: correlation {one.given_move:+.2f} "
             f"({low:+.2f} to {high:+.2f}) given the market's move, {when} "
-            f"({one.together:+.2f} in the same bar with it; {sure}); {selling}{money}. What to do: find what they share or watch beside the "
-            "price, and take it apart."
+            f"({one.together:+.2f} in the same bar with it; {sure}); {selling}{money}. What to "
+            "do: find what they share or watch beside the price, and take it apart."
         )
     if one.p_together <= alpha:
         return (

@@ -200,3 +200,13 @@ def test_failed_fits_leave_gaps_not_wrong_numbers() -> None:
     walk = walk_at_cadence(_ShortMemory(fails=True), history, spans, cadence=1)
     assert walk.failures[0].message == "odd hour"
     assert 0.4 < np.isnan(walk.quantile).mean() < 0.6
+
+
+def test_the_stated_detectable_gain_is_found_four_times_in_five() -> None:
+    size = float(np.median([judged(trials(seed)).rows[0].detectable for seed in range(10)]))
+    assert 0.0 < size < 0.2
+    found = [
+        judged(trials(seed, gain=size), flips=399).rows[0].p_better <= 0.05 for seed in range(80)
+    ]
+    assert 0.65 <= np.mean(found) <= 0.95
+    assert "gains found with 80 % probability" in judged(trials(1)).sentence

@@ -195,14 +195,19 @@ def _surface(
 def _findings(swept: Sequence[_Swept]) -> tuple[Finding, ...]:
     advice = [(one, each) for one in swept for each in one.sweep.advice]
     change = [(one, each) for one, each in advice if each.recommended != each.present]
-    names = dict.fromkeys(
-        f"{each.model} on {one.target} every {each.recommended}" for one, each in change
+    moves: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for one, each in change:
+        move = moves.setdefault((each.present, each.recommended), {})
+        move.setdefault(str(each.model), []).append(one.target)
+    names = "; ".join(
+        f"from every {now} to every {then} "
+        + ", ".join(f"{model} ({', '.join(targets)})" for model, targets in models.items())
+        for (now, then), models in moves.items()
     )
     said = (
-        f"{len(change)} of {len(advice)} models (counted on each coin) could be recalibrated at "
-        f"another interval without losing {100 * advice[0][1].margin:g} %: "
-        + (", ".join(names) or "none")
-        + ". What to do: "
+        f"{len(change)} of {len(advice)} models (counted on each coin) would do better at another "
+        "interval between recalibrations, or as well at a longer one, losing less than "
+        f"{100 * advice[0][1].margin:g} %: {names or 'none'}. What to do: "
         + (
             "move these, and not on one date; every recalibration moves a figure that others use."
             if change
@@ -234,7 +239,7 @@ def _numbers(advice: CadenceAdvice) -> dict[str, float]:
         "change": best.change,
         "low": best.low,
         "high": best.high,
-        "detectable": max(row.detectable for row in advice.rows),
+        "detectable": best.detectable,
         "synchrony": best.synchrony,
         "blocks": float(advice.blocks),
     }

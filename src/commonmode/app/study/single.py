@@ -179,4 +179,9 @@ def converge_file(
 
 
 def _family(panel: ErrorPanel) -> str:
-    return {PanelKind.QUANTILE: "risk", PanelKind.VOL: "surface"}.get(panel.kind, "world")
+    named = {
+        PanelKind.QUANTILE: "risk",
+        PanelKind.VOL: "surface",
+        PanelKind.SIGNAL: "signal",
+    }
+    return named.get(panel.kind, "world")

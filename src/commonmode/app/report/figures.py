@@ -167,6 +167,7 @@ def shared_parts(panel: Mapping[str, Any]) -> Figure | None:
                     "name": layer,
                     "y": [i for i, _ in mine],
                     "x": [len(part["models"]) for _, part in mine],
+                    "width": 0.75,
                     "text": [f"{len(part['models']):,}" for _, part in mine],
                     "textposition": "outside",
                     "cliponaxis": False,

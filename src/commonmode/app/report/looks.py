@@ -86,7 +86,7 @@ def _section(look: Mapping[str, Any]) -> dict[str, Any]:
         "findings": look["findings"],
         "pictures": _PICTURES[name](look) if there and name in _PICTURES else [],
         "tables": tables[:shown],
-        "folded": tables[shown:],
+        "folded": [(_clause(table.caption), table) for table in tables[shown:]],
         "notes": look["notes"],
     }
 
@@ -105,6 +105,11 @@ def _table(table: Mapping[str, Any]) -> Table:
         ),
         numeric=tuple(i for i in range(len(columns)) if i not in texts),
     )
+
+
+def _clause(caption: str) -> str:
+    """What a caption says before its first colon or semicolon: the line to unfold it by."""
+    return caption.split(":")[0].split(";")[0].split(",")[0]
 
 
 def _heading(name: str) -> str:

@@ -107,6 +107,8 @@ def _window_hover(group: Sequence[Mapping[str, Any]], name: str, said: str) -> s
 def _screens(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Subjects down, screens across; the subjects with most flags first."""
     flags: dict[str, int] = {}
+    # A venue held against a peer stays in the venue's row.
+    rows = [{**row, "subject": row["subject"].split(" against ")[0]} for row in rows]
     for row in rows:
         flags[row["subject"]] = flags.get(row["subject"], 0) + (row["verdict"] == "flagged")
     subjects = sorted(flags, key=lambda name: (-flags[name], name))[:_MOST]
@@ -130,8 +132,8 @@ def _screens(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 }
             )
     layout = base(
-        _ROW * len(subjects) + 180,
-        margin={"l": 270, "r": 60, "t": 10, "b": 160},
+        _ROW * len(subjects) + 210,
+        margin={"l": 230, "r": 60, "t": 10, "b": 190},
         xaxis={
             "tickvals": list(range(len(kinds))),
             "ticktext": [short(kind, 30) for kind in kinds],

@@ -8,7 +8,7 @@ from typing import Any
 from commonmode.app.report.margin import model_range, threshold_words
 from commonmode.app.report.margin_words import money
 from commonmode.app.report.tables import Table
-from commonmode.app.report.words import clean, number
+from commonmode.app.report.words import clean, joined, number
 
 __all__ = ["gate_lines", "margin_table", "nearest_tables", "parts_table", "trades_table"]
 
@@ -112,24 +112,28 @@ def trades_table(value: Mapping[str, Any]) -> Table | None:
 
 
 def nearest_tables(value: Mapping[str, Any]) -> list[Table]:
-    """The accounts nearest their threshold, one column per surface model."""
+    """The accounts nearest their threshold; surface models that say the same share a column."""
     tables = []
     for ranked in value["nearest"]:
         models = list(ranked["by_model"])
         most = max((len(near) for near in ranked["by_model"].values()), default=0)
         if not most:
             continue
-        rows = [
-            (str(place + 1), *(_near(ranked["by_model"][model], place) for model in models))
-            for place in range(most)
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for model in models:
+            said = tuple(_near(ranked["by_model"][model], place) for place in range(most))
+            alike.setdefault(said, []).append(model)
+        heads = [
+            "Every model" if len(alike) == 1 < len(models) else joined(m) for m in alike.values()
         ]
+        rows = [(str(place + 1), *(column[place] for column in alike)) for place in range(most)]
         apart = ", ".join(clean(name) for name in ranked["disputed"])
-        said = f" Near under some models only: {apart}." if apart else ""
+        only = f" Near under some models only: {apart}." if apart else ""
         tables.append(
             Table(
                 f"{ranked['method']}: the nearest accounts, with the daily standard deviations to "
-                f"their threshold and the spot there.{said}",
-                ("Place", *(clean(model) for model in models)),
+                f"their threshold and the spot there.{only}",
+                ("Place", *heads),
                 tuple(rows),
             )
         )

@@ -1,0 +1,94 @@
+"""Pictures of interventions, passports and crowds in a real browser."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from test_report_browser import browser, open_page, without_scripts
+
+from commonmode.app.report import render_html
+from commonmode.app.study.run import run_study
+from report_cases import HOSTILE, full
+
+__all__ = ["browser"]
+
+pytestmark = pytest.mark.browser
+
+STUDY = """
+[study]
+name = "looks"
+title = "Looks"
+seed = 5
+
+[market]
+source = "laboratory"
+underlyings = ["BTC"]
+start = 2024-01-01T00:00:00Z
+hours = 1000
+
+[[models]]
+id = "<img src=x onerror=alert(1)>"
+type = "historical-simulation"
+options = { window = 300 }
+
+[[models]]
+id = "ewma"
+type = "ewma"
+options = { decay = 0.97, window = 300 }
+components = { data = { "<script>alert(1)</script>" = 1.0 } }
+
+[[panels]]
+name = "world"
+family = "world"
+world = { times = 300, models = 5 }
+
+[looks]
+run = ["interventions", "passports"]
+"""
+
+PICTURES = {"interventions-1", "passports-windows", "passports-screens"}
+
+
+def drawn(plots: set[str], dom: str) -> None:
+    """Every one of these is there, and Plotly has drawn it."""
+    shown = without_scripts(dom)
+    assert set(re.findall(r'data-plot="([\w-]+)"', dom)) >= plots
+    for plot in plots:
+        figure = re.search(rf'<div [^>]*id="{plot}"[^>]*>(.*?)</figcaption>', shown, re.DOTALL)
+        assert figure is not None, plot
+        assert 'data-drawn="true"' in figure.group(0), plot
+        assert '<svg class="main-svg"' in figure.group(1), plot
+    assert not re.search(r"<img\b", shown)
+
+
+def test_every_picture_is_drawn_and_no_name_runs(browser: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    results = dict(run_study(path).results)
+    assert [look["status"] for look in results["looks"]] == ["ok", "ok"]
+    dom, console = open_page(browser, render_html(results), tmp_path)
+    assert console == []
+    drawn(PICTURES, dom)
+
+
+def test_a_crowd_is_drawn_by_its_parts(browser: str, tmp_path: Path) -> None:
+    results = full()
+    panel = results["panels"][0]
+    few = [model["id"] for model in panel["models"]]
+    panel["models"] = [{**deepcopy(panel["models"][0]), "id": f"model {i}"} for i in range(500)]
+    users = [model["id"] for model in panel["models"]]
+    for place, part in enumerate(panel["c1"]["components"]):
+        part["models"] = users[: 500 - 3 * place]
+    panel["c1"]["components"][0]["component"] = HOSTILE
+    for index in ("c3", "c6"):  # of the few
+        panel[index] = {"status": "failed", "reason": "x", "message": "no", "remedy": ""}
+    panel["c2"]["clusters"] = []
+    panel["c2"]["correlation"] = [[0.1] * 500 for _ in range(500)]
+    assert len(few) < 60
+    dom, console = open_page(browser, render_html(results), tmp_path)
+    assert console == []
+    drawn({"parts-1", "map-1"}, dom)
+    assert 'data-plot="graph-1"' not in dom

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from commonmode.app.report.html import render_html
 from commonmode.app.report.published import schema_text
 from commonmode.app.study.run import Source, run_study
 
@@ -76,6 +77,24 @@ def test_evidence_gives_the_same_margin(folder: Path) -> None:
     # One cell that cannot be had is no failure of the study.
     assert accounts["squeeth"]["pm2"]["failure"]["reason"] == "unsupported"
     assert accounts["squeeth"]["dynamic"]["failure"] is None
+
+
+def test_solvency_in_a_study_its_evidence_and_its_report(tmp_path: Path) -> None:
+    asked = 'methods = ["standard"]\nsolvency = true\nfund_usd = 500\n'
+    (tmp_path / "study.toml").write_text(STUDY + asked)
+    made = run_study(tmp_path, evidence_out=True).results
+    found = made["margin"]["solvency"]
+    assert found["failure"] is None
+    fund = found["methods"]["standard"]["fund"]
+    assert fund["fund"] == 500
+    accounts = found["methods"]["standard"]["accounts"]
+    assert accounts["squeeth"] is None  # the standard manager has no power perpetuals
+    assert accounts["strangle"]["isolated_over_portfolio"] >= 1.0 - 1e-9
+    read = run_study(tmp_path, source=Source.EVIDENCE).results
+    assert json.dumps(read["margin"]) == json.dumps(made["margin"])
+    page = render_html(made)
+    assert "what the insurance fund would have to bear" in page
+    assert "Every account, and everybody in a stress" in page
 
 
 def test_published_methods_are_observed_outsiders(folder: Path) -> None:

@@ -14,7 +14,7 @@ from commonmode.app.study.margin_desk import MarginDesk, marks_of, open_desk
 from commonmode.app.study.margin_methods import METHODS
 from commonmode.app.study.margin_pictures import margin_pictures
 from commonmode.app.study.margin_solvency import solvency_to_json
-from commonmode.app.study.margin_table import legs_to_json, margin_to_json
+from commonmode.app.study.margin_table import legs_to_json, margin_to_json, sorted_plain
 from commonmode.app.study.market import open_feed, snapshot_at
 from commonmode.app.study.models import StudyModels, build_models
 from commonmode.app.study.people import People, draw_people, people_at
@@ -118,7 +118,7 @@ def margin_answer(
     value = margin_to_json(desk)
     if settings.solvency:
         value["solvency"] = _solvency(desk, feed, settings, holdings, settings.fund_usd)
-    return value
+    return dict(sorted(value.items()))
 
 
 def study_margin(path: Path, question: MarginQuestion | None = None) -> dict[str, Any]:
@@ -213,10 +213,9 @@ def _solvency(
     """Solvency, or why there is none; margin stands without it."""
     stable = holdings.stable if settings.stable is None else settings.stable
     try:
-        return {
-            **solvency_to_json(desk, feed, settings, stable=stable, fund=fund),
-            "failure": None,
-        }
+        found = solvency_to_json(desk, feed, settings, stable=stable, fund=fund)
+        solved: dict[str, Any] = sorted_plain({**found, "failure": None})
+        return solved
     except CommonmodeError as error:
         why = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
         return {"failure": failure_to_json(why)}

@@ -129,7 +129,7 @@ def solvency_to_json(
             "delay_hours": 24.0 * _DELAY / _LOOKS,
             "level": _LEVEL,
             "fund_usd": fund,
-            "methods": dict(sorted(found.items())),
+            "methods": found,
             "failures": failures,
         }
     )

@@ -21,7 +21,7 @@ from commonmode.margin.nearest import nearest
 from commonmode.margin.thresholds import Thresholds, find_thresholds
 from commonmode.market.clock import utc_iso
 
-__all__ = ["legs_to_json", "margin_to_json"]
+__all__ = ["legs_to_json", "margin_to_json", "sorted_plain"]
 
 _NEAR = 5  # accounts that count as near their threshold
 
@@ -53,7 +53,7 @@ def margin_to_json(desk: MarginDesk, *, thresholds: bool = True) -> dict[str, An
             failures[method.id] = done
         else:
             found[method.id] = done.value
-    value: dict[str, Any] = _sorted(
+    value: dict[str, Any] = sorted_plain(
         {
             "snapshot": utc_iso(desk.market.time_ms),
             "marks": desk.marks,
@@ -117,7 +117,7 @@ def _cell(worked: _Worked, row: int) -> dict[str, Any]:
     }
 
 
-def _sorted(value: Mapping[str, Any]) -> Any:
+def sorted_plain(value: Mapping[str, Any]) -> Any:
     """Plain values, keys in order: what is read back from a file looks the same."""
     return json.loads(json.dumps(plain(value), sort_keys=True))
 
@@ -206,5 +206,5 @@ def legs_to_json(
                 for k in shown
             ],
         }
-    value: dict[str, Any] = _sorted(out)
+    value: dict[str, Any] = sorted_plain(out)
     return value

@@ -23,6 +23,7 @@ __all__ = [
 
 
 def passport_table(passports: Sequence[DataPassport]) -> LookTable:
+    """A row for each model and instrument."""
     rows = [
         (
             one.model,
@@ -74,6 +75,7 @@ def passport_table(passports: Sequence[DataPassport]) -> LookTable:
 
 
 def stress_table(passports: Sequence[DataPassport]) -> LookTable:
+    """A row for each passport and stress."""
     rows = [
         (
             one.model,
@@ -99,6 +101,7 @@ def stress_table(passports: Sequence[DataPassport]) -> LookTable:
 
 
 def backtest_table(backtests: Sequence[Backtest]) -> LookTable:
+    """A row for each risk panel."""
     return LookTable(
         "backtests",
         "Outcomes that do not overlap, how many a backtest needs to tell twice the stated breach "
@@ -112,6 +115,7 @@ def backtest_table(backtests: Sequence[Backtest]) -> LookTable:
 
 
 def coverage_table(covered: Sequence[Covered]) -> LookTable:
+    """A row for each forecast of a risk panel."""
     return LookTable(
         "coverage",
         "Conformal coverage: share missed as forecast; factor that covers on the first half, what "
@@ -164,6 +168,7 @@ def limit_table(passports: Sequence[DataPassport]) -> LookTable:
 
 
 def screen_table(screens: Sequence[Screen]) -> LookTable:
+    """A row for each screen, flagged ones first."""
     order: Mapping[str, int] = {"flagged": 0, "passed": 1, "not applicable": 2}
     rows: list[tuple[Any, ...]] = [
         (

@@ -10,12 +10,11 @@ import numpy as np
 
 from commonmode.converge.apart import stands_apart
 from commonmode.converge.attribution import Attribution, AttributionResult
-from commonmode.converge.bias import bias_similarity
+from commonmode.converge.bias_layer import EarlyBias, early_bias
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
-from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import CommonmodeError, ConfigurationError, PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Result, Success
@@ -238,12 +237,12 @@ def _attribution(
     return _try("attribution (C4)", attribution)
 
 
-def _biases(panel: ErrorPanel, use: IndexOptions) -> FloatArray | None:
+def _biases(panel: ErrorPanel, use: IndexOptions) -> EarlyBias | None:
     """Alikeness of the models' biases; None where nobody asks or none can be had."""
     if not use.biases or panel.forecast.size > _BIAS_CELLS:
         return None
     try:
-        return bias_similarity(panel, minimum_block_rows=use.minimum_block_rows)
+        return early_bias(panel, minimum_block_rows=use.minimum_block_rows)
     except PanelError:
         return None  # too short for a bias: C4 has one layer less
 

@@ -27,6 +27,7 @@ from commonmode.converge.attribution_result import (
     AttributionResult,
     LayerRegression,
 )
+from commonmode.converge.bias_layer import EarlyBias
 from commonmode.converge.cofailure import ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber
 from commonmode.converge.groups import (
@@ -116,7 +117,7 @@ class Attribution:
         comovement: EffectiveNumber,
         cofailure: ConditionalCoFailure | None = None,
         interventional: Mapping[str, FloatArray] | None = None,
-        bias: FloatArray | None = None,
+        bias: EarlyBias | None = None,
     ) -> Attribution:
         """Attribute what C2 and C3 found.
 
@@ -131,11 +132,9 @@ class Attribution:
             Fitted on the panel; left out where it could not be.
         interventional : mapping of layer to float64, shape (N, N), optional
             Similarity as measured by perturbing components.
-        bias : float64, shape (N, N), optional
-            Alikeness of the models' biases in the first half of the history
-            (:func:`commonmode.converge.bias.bias_similarity`). Beside the declared layers it is
-            set against co-movement in the second half: a shared bias is a common cause, whether
-            or not a card names it.
+        bias : EarlyBias, optional
+            From :func:`commonmode.converge.bias_layer.early_bias`: a shared bias is a common
+            cause, whether or not a card names it.
         """
         groups = declared_groups(models, cards)
         views = [_View("deviation", comovement.contributions_, comovement.crowd_sd_)]
@@ -288,7 +287,7 @@ class Attribution:
         models: Sequence[ModelId],
         cards: Sequence[Card],
         interventional: Mapping[str, FloatArray] | None,
-        bias: FloatArray | None,
+        bias: EarlyBias | None,
     ) -> tuple[Result[LayerRegression], ...]:
         declared = declared_similarity(models, cards)
         found = [
@@ -304,12 +303,10 @@ class Attribution:
             found.append(
                 regress_on_biases(
                     views[0].name,
-                    views[0].contributions,
                     bias,
                     declared,
                     permutations=self.permutations,
                     rng=rng,
-                    strict=views[0].strict,
                 )
             )
         return tuple(found)

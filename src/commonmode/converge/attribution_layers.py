@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from commonmode.converge.attribution_result import BIAS, LayerRegression
+from commonmode.converge.bias_layer import EarlyBias
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
@@ -16,11 +17,13 @@ from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.register.cards import Card
 from commonmode.register.graph import common_cause_graph
 from commonmode.stats.comovement import pair_index
-from commonmode.stats.contrasts import beyond_factors
+from commonmode.stats.contrasts import model_effects
 from commonmode.stats.qap import mrqap
 
-__all__ = ["declared_similarity", "regress_on_biases", "regress_on_layers"]
+__all__ = ["BLIND_SPOT", "declared_similarity", "regress_on_biases", "regress_on_layers"]
 
+BLIND_SPOT: Final = "blind spot"
+"""What an error common to both benchmarks would make of pairs, up to its size."""
 _LEAST_MODELS: Final = 5
 """Fewer nodes have too few permutations for a level of 5 %."""
 
@@ -79,38 +82,35 @@ def regress_on_layers(
 
 def regress_on_biases(
     response: str,
-    contributions: FloatArray,
-    bias: FloatArray,
+    bias: EarlyBias,
     declared: Mapping[str, FloatArray],
     *,
     permutations: int,
     rng: int | np.random.Generator,
-    strict: bool = False,
 ) -> Result[LayerRegression]:
     """Regress later co-movement on the alikeness of earlier biases, beside the cards' layers.
 
     Beside the cards', so that what models are told to share is not counted as a bias; the layers
-    themselves are judged without it, since a bias may be what a shared part does. All of it beyond
-    model effects and unlisted factors: a blind spot of the benchmarks is in every deviation and
-    every bias, most in those of models that deviate least.
+    themselves are judged without it, since a bias may be what a shared part does. Beyond model
+    effects, and beside what a blind spot of the benchmarks would do: an error that they share is in
+    every deviation and every bias, and makes those models most alike that deviate least. An
+    unlisted factor is not taken away: where models that lean on it are biased alike, it is their
+    bias.
 
     Parameters
     ----------
     response : str
-    contributions : float64, shape (B, P)
-        Blocks of the whole history; the later half of them is used.
-    bias : float64, shape (N, N)
-        From the earlier half.
+    bias : EarlyBias
     declared : mapping of layer to float64, shape (N, N)
     permutations, rng
         As in :func:`regress_on_layers`.
-    strict : bool
-        As in :func:`commonmode.stats.contrasts.beyond_factors`.
     """
-    blocks, models = len(contributions), len(bias)
-    later = contributions[(blocks + 1) // 2 :]
-    basis = beyond_factors(contributions.sum(axis=0), models, strict=strict)
+    models = len(bias.similarity)
+    basis = model_effects(models)
     rows, columns = pair_index(models)
+    weight = np.where(bias.spread > 0, 1.0 / np.where(bias.spread > 0, bias.spread, 1.0), 0.0)
+    weight /= max(float(weight.max()), 1e-300)
+    relations = {BIAS: bias.similarity, **declared, BLIND_SPOT: np.outer(weight, weight)}
 
     def beyond(pairs: FloatArray) -> FloatArray:
         return np.asarray(pairs - basis @ (basis.T @ pairs))
@@ -118,11 +118,8 @@ def regress_on_biases(
     return regress_on_layers(
         BIAS,
         response,
-        beyond(later.sum(axis=0) * (blocks / len(later))),
-        {
-            name: _matrix(beyond(matrix[rows, columns]))
-            for name, matrix in {BIAS: bias, **declared}.items()
-        },
+        beyond(bias.later),
+        {name: _matrix(beyond(matrix[rows, columns])) for name, matrix in relations.items()},
         permutations=permutations,
         rng=rng,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -250,11 +250,7 @@ class Bias:
 
 
 def bias_similarity(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> FloatArray:
-    """How alike the models' biases are in the first half of the history, without testing any.
-
-    For attribution (C4), which sets them against co-movement in the second half. Within the same
-    hours two models that happened to move together also look biased alike, whatever they share:
-    worlds in which nothing is shared reject in 15 % of cases at 5 %.
+    """How alike the models' biases are, without testing any: ``BiasResult.similarity``.
 
     Parameters
     ----------
@@ -264,34 +260,17 @@ def bias_similarity(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> FloatA
     Returns
     -------
     float64, shape (N, N)
-        As ``BiasResult.similarity``.
 
     Raises
     ------
     PanelError
-        As :meth:`Bias.fit`, of the first half.
+        As :meth:`Bias.fit`.
     """
-    early = _first_half(panel)
-    _check(early)
+    _check(panel)
     use = Bias()
-    regime = market_regime(early, calm=use.calm, stress=use.stress, warmup=use.warmup)
-    moments, _ = _moments(early, regime, minimum_block_rows)
+    regime = market_regime(panel, calm=use.calm, stress=use.stress, warmup=use.warmup)
+    moments, _ = _moments(panel, regime, minimum_block_rows)
     return pattern_similarity(tuple(moments.values()))
-
-
-def _first_half(panel: ErrorPanel) -> ErrorPanel:
-    rows = slice(len(panel.times_ms) // 2)
-    a, b = panel.benchmark_a, panel.benchmark_b
-    return replace(
-        panel,
-        times_ms=panel.times_ms[rows],
-        forecast=panel.forecast[rows],
-        outcome=panel.outcome[rows],
-        scale=panel.scale[rows],
-        benchmark_a=None if a is None else a[rows],
-        benchmark_b=None if b is None else b[rows],
-        state={name: values[rows] for name, values in panel.state.items()},
-    )
 
 
 def _moments(

@@ -19,11 +19,11 @@ from commonmode.stats.pair_effects import pair_variance
 
 __all__ = [
     "Contrasts",
-    "beyond_factors",
     "factor_free_contrasts",
     "fall_of_squares",
     "group_contrasts",
     "group_means",
+    "model_effects",
     "one_factor",
     "outside_factors",
 ]
@@ -218,21 +218,14 @@ def _outside_columns(pairs: FloatArray, left_out: BoolArray, models: int) -> Flo
     return np.stack(out, axis=1)
 
 
-def beyond_factors(pairs: FloatArray, models: int, *, strict: bool = False) -> FloatArray:
-    """Orthonormal columns of one effect per model and of unlisted factors, shape (P, R).
-
-    What is orthogonal to them is in no model's own level of co-movement and in no factor that moves
-    all models, however unequally (:func:`outside_factors`, fitted to all pairs).
+def model_effects(models: int) -> FloatArray:
+    """Orthonormal columns that span one effect per model, shape (P, N).
 
     Parameters
     ----------
-    pairs : float64, shape (P,)
     models : int
-    strict : bool
-        As in :func:`group_contrasts`.
     """
-    factors = _outside_columns(pairs, np.zeros(len(pairs), dtype=np.bool_), models)
-    return _nuisance(models, None, strict, factors)
+    return _nuisance(models, None, True, None)
 
 
 def factor_free_contrasts(
@@ -273,7 +266,9 @@ def factor_free_contrasts(
     for g, members in enumerate(groups):
         inside = members[rows] & members[columns]
         factors = _outside_columns(total, inside | standing, groups.shape[1])
-        basis = _nuisance(groups.shape[1], given, strict, np.column_stack([*own, factors]))
+        # With four models effects and a factor leave nothing to judge by, and without the effects
+        # a factor of unequal loadings is taken for a shared part (30 % at 5 %).
+        basis = _nuisance(groups.shape[1], given, True, np.column_stack([*own, factors]))
         at = _indicators(members[None])
         parts.append(_thin(contributions, at, basis, not strict and given is None, scale))
         if parts[-1].told_apart[0]:

@@ -10,8 +10,8 @@ from commonmode.lab.causes_design import WorldKind
 
 
 def test_scores_follow_the_seeds_alone() -> None:
-    first = score_attribution(range(40_000, 40_004), flips=199)
-    again = score_attribution(range(40_002, 40_004), flips=199)
+    first = score_attribution(range(53_000, 53_004), flips=199)
+    again = score_attribution(range(53_002, 53_004), flips=199)
     assert first.scores[2:] == again.scores
     assert len(first.scores) == 4
     with pytest.raises(ConfigurationError, match="seeds"):
@@ -29,7 +29,7 @@ def test_the_right_cause_comes_first() -> None:
 
 @pytest.mark.slow
 def test_nothing_acts_and_little_is_blamed() -> None:
-    """docs/evidence.md: 10 % of 418 worlds without any cause blame a part, nominal 5 %."""
+    """docs/evidence.md: 5 % of 403 worlds without any cause blame a part."""
     found = score_attribution(range(42_000, 42_120), kind=WorldKind.NONE, flips=999)
-    # Three standard errors of 10 % in 120 worlds.
-    assert found.ours.false_alarms.value <= 0.18
+    # Three standard errors of 5 % in 120 worlds.
+    assert found.ours.false_alarms.value <= 0.05 + 3 * (0.05 * 0.95 / 120) ** 0.5

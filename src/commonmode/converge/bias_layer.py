@@ -1,0 +1,97 @@
+"""Biases of the first half of a history and co-movement in the second, for attribution (C4).
+
+Within the same hours two models that happened to move together also look biased alike, whatever
+they share: biases and co-movement have to come from different hours, each centred on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from commonmode.converge.bias import bias_similarity
+from commonmode.converge.comovement import deviations
+from commonmode.converge.rows import usable_rows
+from commonmode.core.arrays import FloatArray
+from commonmode.core.errors import PanelError
+from commonmode.panel.error_panel import ErrorPanel
+from commonmode.stats.comovement import (
+    block_correlation,
+    cross_moment_blocks,
+    pair_covariance_blocks,
+)
+
+__all__ = ["EarlyBias", "early_bias"]
+
+_FEWEST_TIMES = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EarlyBias:
+    """Alikeness of biases, and co-movement that it could not have seen.
+
+    Attributes
+    ----------
+    similarity : float64, shape (N, N)
+        Of the biases in the first half.
+    later : float64, shape (P,)
+        Correlations of deviations in the second half.
+    spread : float64, shape (N,)
+        Standard deviations of the deviations in the second half; 0 where they are lost in the
+        benchmarks' noise.
+    """
+
+    similarity: FloatArray
+    later: FloatArray
+    spread: FloatArray
+
+
+def early_bias(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> EarlyBias:
+    """Biases of the first half of the panel, co-movement of the second.
+
+    Parameters
+    ----------
+    panel : ErrorPanel
+    minimum_block_rows : int
+
+    Raises
+    ------
+    PanelError
+        A half too short for biases, or for co-movement.
+    """
+    middle = len(panel.times_ms) // 2
+    similarity = bias_similarity(
+        _times(panel, slice(0, middle)), minimum_block_rows=minimum_block_rows
+    )
+    late = _times(panel, slice(middle, None))
+    rows = usable_rows(late)
+    if int(rows.sum(axis=0).min()) < _FEWEST_TIMES:
+        raise PanelError(
+            f"panel {panel.name}: all models answer at fewer than {_FEWEST_TIMES} times of its "
+            "second half",
+            remedy="give a longer panel",
+        )
+    x, y, _ = deviations(late)
+    edges = np.array([0, len(late.times_ms)], dtype=np.int64)
+    moments = [
+        cross_moment_blocks(x[:, k], y[:, k], edges, mask=rows[:, k]) for k in range(x.shape[1])
+    ]
+    together = np.stack(moments)
+    _, spread = pair_covariance_blocks(together)
+    return EarlyBias(similarity, block_correlation(together).pairs, spread)
+
+
+def _times(panel: ErrorPanel, rows: slice) -> ErrorPanel:
+    """The panel at some of its times."""
+    a, b = panel.benchmark_a, panel.benchmark_b
+    return replace(
+        panel,
+        times_ms=panel.times_ms[rows],
+        forecast=panel.forecast[rows],
+        outcome=panel.outcome[rows],
+        scale=panel.scale[rows],
+        benchmark_a=None if a is None else a[rows],
+        benchmark_b=None if b is None else b[rows],
+        state={name: values[rows] for name, values in panel.state.items()},
+    )

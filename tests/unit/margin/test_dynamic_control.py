@@ -139,6 +139,9 @@ def test_interpolated_profits_are_close_and_their_legs_exact() -> None:
     one, other = (m.margin(both.accounts, both.market) for m in (exact, quick))
     np.testing.assert_allclose(other.components["loss"], one.components["loss"], rtol=5e-3)
     np.testing.assert_array_equal(other.equity, one.equity)
+    # An account of one coin alone in a market of two.
+    first = quick.margin(both.accounts.select(np.array([0])), both.market)
+    np.testing.assert_allclose(first.initial, other.initial[:1], rtol=1e-3)
     legs = [m.legs(both.accounts, both.market, 0).initial for m in (exact, quick)]
     np.testing.assert_array_equal(*legs)
 

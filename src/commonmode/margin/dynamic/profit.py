@@ -64,7 +64,8 @@ class ScenarioProfit:
         matrix = accounts.matrix(len(self.factor)).tocsc()
         for k in range(u):
             rows = np.flatnonzero(self.factor == k)
-            if len(rows):
+            # Interpolated only along the factors of what is held.
+            if len(rows) and (self.spread is None or k in self.spread):
                 pnl = matrix[:, rows] @ self.instruments[rows]
                 out[:, :, k] = pnl if self.spread is None else pnl @ self.spread[k]
         if self.assets.shape[0]:

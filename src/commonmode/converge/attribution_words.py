@@ -122,7 +122,7 @@ def _of_bias(result: AttributionResult) -> list[str]:
         return []
     return [
         f"Models that are biased alike move together ({slope:+.2f} from no likeness to full, "
-        f"p {p:.2g}), beyond what their cards share: a bias they share is a cause of its own."
+        f"p {p:.2g}), beyond what their cards share: a bias they share may be a cause of its own."
     ]
 
 

@@ -45,25 +45,33 @@ def pair_variance(
         In squared units of the pair vector, never negative; NaN where no pair is left over to
         judge by.
     """
-    columns = _orthonormal_beside(basis, (inside.astype(np.float64), shape))
+    residual = contributions - (contributions @ basis) @ basis.T
+    # Of the group's pairs, which are few; the columns have unit length.
+    inside_leverage, length = float(np.sum(basis[inside] ** 2)), float(basis.shape[1])
+    for column in _orthonormal_beside(basis, (inside.astype(np.float64), shape)):
+        residual -= np.outer(contributions @ column, column)
+        inside_leverage += float(np.sum(column[inside] ** 2))
+        length += 1.0
     other = ~inside
-    of_other = columns[other]
-    freedom = float(other.sum()) - float(np.sum(of_other**2))
+    freedom = float(other.sum()) - (length - inside_leverage)
     if freedom < 1.0 - 1e-9:
         return float("nan")
-    residual = contributions[:, other] - (contributions @ columns) @ of_other.T
-    blocks = len(residual)
+    residual = residual[:, other]
     total = residual.sum(axis=0)
+    blocks = len(residual)
     # Contributions of independent blocks: the variance of their sum from their spread.
     sampling = (np.sum(residual**2) - np.sum(total**2) / blocks) * blocks / (blocks - 1)
     return max(0.0, float(np.sum(total**2) - sampling) / freedom)
 
 
-def _orthonormal_beside(basis: FloatArray, further: tuple[FloatArray, ...]) -> FloatArray:
-    """The basis with what is new in further columns, orthonormal."""
+def _orthonormal_beside(basis: FloatArray, further: tuple[FloatArray, ...]) -> list[FloatArray]:
+    """What is new in further columns, orthonormal to the basis and to one another."""
+    new: list[FloatArray] = []
     for column in further:
         rest = column - basis @ (basis.T @ column)
+        for one in new:
+            rest = rest - one * float(one @ rest)
         size = float(rest @ rest)
         if size > 1e-9 * max(float(column @ column), 1e-300):
-            basis = np.column_stack([basis, rest / np.sqrt(size)])
-    return basis
+            new.append(np.asarray(rest / np.sqrt(size)))
+    return new

@@ -3,12 +3,17 @@
 One thread each. The peers are no dependencies of the project; put them beside it with
 ``pip install fast-vollib iv-engine py_vollib_vectorized QuantLib jax`` and run
 ``OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest benchmarks/test_bench_black76.py
---benchmark-only``. A peer that is not installed is skipped. Cost grows with the number of options,
+--benchmark-only``. A peer that is not installed is skipped; ``black76.c``, the same arithmetic by
+hand in C, needs gcc. Cost grows with the number of options,
 nothing else; a call works on OPTIONS of them.
 """
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +64,22 @@ def importable(name: str, package: str) -> Any:
     return pytest.importorskip(name, reason=f"{package} is not installed")
 
 
+def in_c(folder: Path) -> Any:
+    """``black76.c`` compiled for this processor."""
+    gcc = shutil.which("gcc") or pytest.skip("gcc is not installed")
+    library = folder / "black76.so"
+    flags = "-O3 -march=native -mprefer-vector-width=512 -fno-math-errno -fno-trapping-math"
+    source = Path(__file__).with_name("black76.c")
+    subprocess.run(
+        [gcc, *flags.split(), "-shared", "-fPIC", source, "-o", library, "-lm"], check=True
+    )
+    function = ctypes.CDLL(str(library)).price_and_nine
+    column = np.ctypeslib.ndpointer(np.float64, flags="C_CONTIGUOUS")
+    function.argtypes = [ctypes.c_long, *(6 * [column])]
+    function.restype = None
+    return function
+
+
 def py_vollib_vectorized() -> Any:
     """Its kernels are numba's and do not compile under every version of it."""
     peer = importable("py_vollib_vectorized", "py_vollib_vectorized")
@@ -85,6 +106,12 @@ class TestGreeks:
         out = np.empty((10, OPTIONS))
         columns(benchmark, black76, **BOOK, greeks="nine", out=out, engine="numba")
         close(out[0], PRICE)
+
+    def test_c_price_and_nine_greeks(self, benchmark: Any, tmp_path: Path) -> None:
+        out, ours = np.empty((10, OPTIONS)), np.empty((10, OPTIONS))
+        args = (OPTIONS, FORWARD, STRIKE, YEARS, VOL, SIGN, out)
+        columns(benchmark, in_c(tmp_path), *args)
+        close(out, black76(**BOOK, greeks="nine", out=ours, engine="numba").values.ravel())
 
     def test_ours_price_and_twelve_greeks(self, benchmark: Any) -> None:
         out = np.empty((13, OPTIONS))

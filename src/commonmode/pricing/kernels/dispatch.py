@@ -1,7 +1,7 @@
 """The front of the kernels: blocked numpy for a small one-shot job, compiled code for the rest.
 
 numba costs .7 to 1.5 s before its first result (import, load of the cached machine code; more the
-very first time, when it compiles), and then 15 ns per option instead of several hundred. The
+very first time, when it compiles), and then 7 to 10 ns per option instead of several hundred. The
 sizes in :data:`BREAK_EVEN` are where both take equally long, measured on two AVX-512 cores by
 ``python benchmarks/break_even.py``; a kernel that has been used already is always used again.
 
@@ -47,7 +47,7 @@ __all__ = [
 Engine = Literal["auto", "numba", "numpy"]
 
 BREAK_EVEN: Final = MappingProxyType(
-    {"price": 6_000_000, "greeks": 3_500_000, "implied_vol": 400_000}
+    {"price": 4_000_000, "greeks": 2_500_000, "implied_vol": 400_000}
 )
 """Rows from which compiled code pays although its start-up has not been paid yet."""
 

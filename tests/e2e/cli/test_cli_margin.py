@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from commonmode.adapters.feeds.laboratory import LaboratoryFeed
+from commonmode.margin.parameter_files import shipped_file
 
 METHODS = ("pm2", "standard", "deribit", "dynamic")
 HEAD = """
@@ -218,8 +219,6 @@ def test_a_refused_set_needs_a_word(cli, study: Path) -> None:
 
 
 def test_own_parameters(cli, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from commonmode.margin.parameter_files import shipped_file
-
     text, _ = shipped_file("pm2", "2025-12-08-exchanged")
     own = study.parent / "elsewhere"
     own.mkdir()
@@ -469,8 +468,6 @@ def test_the_fitted_parameters_are_the_default(cli, study: Path) -> None:
 
 def test_own_parameters_of_our_method_and_the_control_on_the_command_line(cli, study: Path) -> None:
     """A speed limit of one holds the shortfall at what it was, a buffer raises it."""
-    from commonmode.margin.parameter_files import shipped_file
-
     text, _ = shipped_file("dynamic", "2022-01-01")
     words = ("--method", "dynamic", "--no-thresholds")
 
@@ -485,7 +482,7 @@ def test_own_parameters_of_our_method_and_the_control_on_the_command_line(cli, s
 
     as_shipped, _ = losses("floor = 1.0", "floor = 1.0")
     bare, _ = losses("floor = 1.0", "floor = 0.0")
-    higher, _ = losses("floor = 1.0", "floor = 3.0")
+    higher, _ = losses("floor = 1.0", "floor = 2.0")
     limited, said = losses("daily_limit = inf", "daily_limit = 1.0")
     assert "control replayed over 30 days" in said
     for name, loss in as_shipped.items():
@@ -679,3 +676,48 @@ def test_a_surface_of_negative_variance(
     for cell in by_name(value)["strangle"].values():
         assert cell["initial_by_model"]["flat"] is None
         assert cell["initial"] > 0
+
+
+def test_what_the_fitted_method_covers_stands_with_its_figures(cli, study: Path) -> None:
+    words = ("--no-thresholds", "--method", "dynamic")
+    _, value = asked(cli, study, GOOD, *words, "--method", "pm2")
+    said = {one["method"]: one["covers"] for one in value["methods"]}
+    assert said == {"dynamic": "99 % of the losses over 1 h, and no crash", "pm2": ""}
+    accounts = study.parent / "accounts.toml"
+    page = study.parent / "page.html"
+    shown = cli("margin", study, "--accounts", accounts, *words, "--html", page)
+    sentence = "dynamic is meant to cover 99 % of the losses over 1 h, and no crash"
+    # Under the table of figures, before anything else is said.
+    assert shown.out.index(sentence) < shown.out.index("dynamic: Fitted")
+    assert "--parameters dynamic=conventional" in shown.out
+    assert sentence in page.read_text(encoding="utf-8")
+    _, plain = asked(cli, study, GOOD, *words, "--parameters", "dynamic=conventional")
+    assert [one["covers"] for one in plain["methods"]] == [""]
+    file = study.parent / "moves.toml"
+    text = shipped_file("dynamic", "2022-01-01")[0]
+    file.write_text(text.replace("coin_move = 0.0", "coin_move = 0.3"), encoding="utf-8")
+    _, moved = asked(cli, study, GOOD, *words, "--parameters", f"dynamic={file}")
+    (covers,) = [one["covers"] for one in moved["methods"]]
+    assert covers.endswith("25 % of the loss in the worst stated move")
+
+
+def test_a_file_under_which_a_bought_option_hurts_is_refused(cli, study: Path) -> None:
+    file = study.parent / "own.toml"
+    text = shipped_file("dynamic", "2022-01-01")[0]
+    file.write_text(text.replace("floor = 1.0", "floor = 9.0"), encoding="utf-8")
+    words = ("--no-thresholds", "--method", "dynamic", "--parameters", f"dynamic={file}")
+    code, value = asked(cli, study, GOOD, *words)
+    assert code == 1
+    (failure,) = value["failures"]
+    assert "floor 9" in failure["message"]
+    assert "--ungated" in failure["remedy"]
+    assert value["gates"]["dynamic"]["used"] is False
+    code, value = asked(cli, study, GOOD, *words, "--ungated")
+    assert code == 0
+    assert value["gates"]["dynamic"] | {"refusals": []} == {
+        "accepted": False,
+        "used": True,
+        "probes": 0,
+        "refusals": [],
+        "notices": [],
+    }

@@ -16,7 +16,7 @@ from commonmode.app.report.margin_solvency import (
     solvency_head,
     solvency_lines,
 )
-from commonmode.app.report.margin_words import money, reason
+from commonmode.app.report.margin_words import money, promises, reason
 from commonmode.app.report.words import clean, number
 
 __all__ = ["failed_cells", "model_range", "render_margin", "threshold_words"]
@@ -72,6 +72,8 @@ def render_margin(value: Mapping[str, Any], console: Console) -> None:
             name = ""
     if value["accounts"] and value["methods"]:
         _show(table, console)
+        for line in promises(value):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if len(value["accounts"]) == 1:
         _print_parts(value["accounts"][0], console)
     if "what_if" in value:

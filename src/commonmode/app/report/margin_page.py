@@ -21,7 +21,7 @@ from commonmode.app.report.margin_tables import (
     parts_table,
     trades_table,
 )
-from commonmode.app.report.margin_words import reason
+from commonmode.app.report.margin_words import promises, reason
 from commonmode.app.report.words import clean
 
 __all__ = ["render_margin_html"]
@@ -42,6 +42,7 @@ def render_margin_html(value: Mapping[str, Any], *, version: str) -> str:
         value=value,
         version=version,
         summary=margin_table(value),
+        promises=list(promises(value)),
         parts=parts_figure(value),
         parts_table=parts_table(value),
         models=models_figure(value),

@@ -14,7 +14,7 @@ from commonmode.app.report.margin_tables import (
     nearest_tables,
     parts_table,
 )
-from commonmode.app.report.margin_words import money, reason
+from commonmode.app.report.margin_words import money, promises, reason
 from commonmode.app.report.words import clean, number
 
 __all__ = ["margin_line", "margin_section"]
@@ -30,6 +30,7 @@ def margin_section(value: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "summary": margin_line(value),
+        "promises": list(promises(value)),
         "table": margin_table(value),
         "parts": parts_figure(value),
         "parts_table": parts_table(value),
@@ -65,7 +66,9 @@ def margin_line(value: Mapping[str, Any], *, brief: bool = False) -> str:
         able = [cell for cell in cells if cell["failure"] is None]
         total = sum(cell["initial"] for cell in able)
         missing = f" ({len(able)})" if len(able) < everybody else ""
-        totals.append(f"{method} {money(total)}{missing}")
+        covers = one.get("covers", "")
+        meant = f" (meant to cover {clean(covers)})" if covers else ""
+        totals.append(f"{method} {money(total)}{missing}{meant}")
         below = sum(not cell["healthy"] for cell in able)
         failing += [f"{below} under {method}"] if below else []
         apart = max([apart, *(_apart(cell) for cell in able)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from commonmode.app.study.schema import MarginSettings
 from commonmode.core.result import Failure
@@ -32,8 +34,9 @@ def build_dynamic(
     settings: MarginSettings,
     *,
     stable: str = "",
-) -> tuple[Dynamic, str]:
-    """The method, and a line that says what it rests on.
+) -> tuple[Dynamic, str, str]:
+    """The method, a line that says what it rests on, and what it is meant to cover ("" if nothing
+    was fitted to be covered).
 
     Parameters
     ----------
@@ -81,17 +84,26 @@ def build_dynamic(
     source = f"{_title(chosen)}{said}; {_words(sets)}"
     if failed:
         source += f"; without {', '.join(failed)}"
-    return method, source
+    return method, source, _covers(chosen, sets, coins)
 
 
 def _title(chosen: DynamicSettings) -> str:
     if chosen.header is None:
         return f"{CONVENTIONAL} parameters, nothing fitted"
-    title = f"{chosen.header.name} {chosen.header.version}: {chosen.header.source}"
+    return f"{chosen.header.name} {chosen.header.version}: {chosen.header.source}"
+
+
+def _covers(chosen: DynamicSettings, sets: ScenarioSets, coins: Sequence[str]) -> str:
+    """What a fitted set is meant to cover, of losses and of stated moves of the coins."""
     if chosen.multiplier is None or chosen.scenarios is None:
-        return title
-    covered, hours = 1.0 - chosen.multiplier.breach_rate, chosen.scenarios.horizon_hours
-    return f"{title}; meant to cover {covered:.4g} of the losses over {hours:g} h, not a crash"
+        return ""
+    percent = 100.0 * (1.0 - chosen.multiplier.breach_rate)
+    said = f"{percent:.4g} % of the losses over {chosen.scenarios.horizon_hours:g} h"
+    moves, share = sets.hypothetical, chosen.parameters.mix.hypothetical_share
+    own = [name in coins for name in sets.normal.factors]
+    if moves is None or not share or not np.any(moves.log_returns[:, own]):
+        return f"{said}, and no crash"
+    return f"{said}, and {100.0 * share:.4g} % of the loss in the worst stated move"
 
 
 def _multiplier(

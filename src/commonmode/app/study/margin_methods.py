@@ -20,6 +20,7 @@ from commonmode.margin.dynamic.settings import (
     dynamic_from_toml,
     shipped_dynamic,
 )
+from commonmode.margin.gate_dynamic import dynamic_report
 from commonmode.margin.gate_report import GateReport
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import MarginMethod
@@ -50,13 +51,17 @@ class BuiltMethods:
         Parameter set, and where it is from.
     failures : mapping of method id to Failure
     gates : mapping of method id to tuple of GateReport
-        What the parameter gate said of the published methods, refused ones included.
+        What the parameter gate said of the published methods, refused ones included. Of our own
+        only a refusal: it is not probed here, what can be read off its parameters is checked.
+    covers : mapping of method id to str
+        What a fitted parameter set is meant to cover; methods that promise nothing are left out.
     """
 
     methods: tuple[MarginMethod, ...]
     sources: Mapping[str, str]
     failures: Mapping[str, Failure]
     gates: Mapping[str, tuple[GateReport, ...]]
+    covers: Mapping[str, str]
 
 
 def build_methods(
@@ -108,29 +113,35 @@ def build_methods(
     sources: dict[str, str] = {}
     failures: dict[str, Failure] = {}
     gates: dict[str, tuple[GateReport, ...]] = {}
+    covers: dict[str, str] = {}
     method: MarginMethod
     for name in dict.fromkeys(names):
         if name == "dynamic":
             chosen = dynamic_settings(settings.parameters.get(name, ""), folder)
             try:
-                method, source = build_dynamic(
+                method, source, promised = build_dynamic(
                     chosen, market, snapshot, feed, settings, stable=stable
                 )
             except CommonmodeError as error:
                 failures[name] = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
                 continue
+            report = dynamic_report(method.parameters)
+            if not report.accepted:
+                gates[name] = (report,)
+            if promised:
+                covers[name] = promised
         else:
             texts = _texts(name, settings.parameters.get(name, ""), folder)
             listed = tuple(market.underlyings.name.tolist())
             method, source, coins = _published(name, texts, positions, listed)
             gates[name] = examine(method, coins)
-            why = refusal(name, source, gates[name])
-            if why is not None and not ungated:
-                failures[name] = why
-                continue
+        why = refusal(name, source, gates.get(name, ()))
+        if why is not None and not ungated:
+            failures[name] = why
+            continue
         built.append(method)
         sources[name] = source
-    return BuiltMethods(tuple(built), sources, failures, gates)
+    return BuiltMethods(tuple(built), sources, failures, gates, covers)
 
 
 def dynamic_settings(chosen: str, folder: Path) -> DynamicSettings:
@@ -152,7 +163,8 @@ def _texts(name: str, chosen: str, folder: Path) -> list[tuple[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"parameters of {name}: {file} cannot be read: {error}",
-            remedy="name a shipped version, or a file beside the study",
+            remedy="name a shipped version, or a file: in a study from its folder, on the command "
+            "line from where you are",
         ) from error
 
 

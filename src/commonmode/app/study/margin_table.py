@@ -63,6 +63,7 @@ def margin_to_json(desk: MarginDesk, *, thresholds: bool = True) -> dict[str, An
                 {
                     "method": name,
                     "parameters": desk.built.sources[name],
+                    "covers": desk.built.covers.get(name, ""),
                     "searched": worked.thresholds is not None,
                 }
                 for name, worked in found.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from commonmode.converge.analysis import PanelAnalysis
 from commonmode.converge.attribution_result import AttributionResult
@@ -13,19 +12,11 @@ from commonmode.converge.clusters import act_as_one, rank_remedies
 from commonmode.converge.cofailure import CoFailureResult
 from commonmode.converge.comovement import EffectiveNumberResult
 from commonmode.converge.dispersion import DispersionResult
+from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, Severity, severity_of
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
 __all__ = ["Finding", "Severity", "panel_findings", "some_of", "usd"]
-
-
-class Severity(Enum):
-    """How much a finding matters."""
-
-    ALERT = "alert"
-    NOTE = "note"
-    FINE = "fine"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +96,8 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    said = f"{100 * value:.0f} %"
+    return "0 %" if said == "-0 %" else said
 
 
 def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Finding]:
@@ -157,7 +149,10 @@ def _comovement(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Find
         f"{c2.models} models count as {c2.effective_number:.1f} independent ones{interval}"
         f"{together}; {detectable}."
     )
-    finding = Finding("C2", panel.name, Severity.ALERT, sentence, numbers)
+    # Two that act as one among hundreds hardly change the number, and matter all the same.
+    lost = 1.0 - c2.effective_number / c2.models
+    severity = Severity.ALERT if clusters else severity_of(True, lost, SMALL_SHARE)
+    finding = Finding("C2", panel.name, severity, sentence, numbers)
     return [finding, *_remedies(analysis, c2)]
 
 
@@ -172,7 +167,9 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
                 + "; ".join(c.group.name for c in c2.found[:2])
                 + "."
             )
-            return [Finding("remedy", analysis.panel.name, Severity.ALERT, sentence), *everybody]
+            lost = 1.0 - c2.effective_number / c2.models
+            severity = severity_of(True, lost, SMALL_SHARE)
+            return [Finding("remedy", analysis.panel.name, severity, sentence), *everybody]
         return everybody
     # C4 asks more of a part than C2 does: what it advises comes first, and what it does not
     # confirm is said to be unconfirmed, so that the two never advise different things.
@@ -184,30 +181,38 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
         sure = remedies[0].contrast.group.members == advised
     first = remedies[0]
     members = ", ".join(first.contrast.group.members)
-    closing = ""
-    if not sure:
-        closing = (
-            " C4 asks more, that no factor common to all and no unlikeness of other pairs could "
-            f"give them as much, and cannot confirm it among these {c2.models} models."
-        )
-        if named is not None:
-            closing = f" C4, which asks more, points to {named.group.name} instead: start there."
-    doubt = ""
-    if first.contrast.confounded_with:
-        doubt = f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
-    without = ""
-    if c2.benchmarked:
-        without = f"; without that the effective number would be {first.effective_number_after:.1f}"
-    sentence = (
-        f"Take apart first: {first.contrast.group.name} (used by {members}). Pairs that share it "
-        f"move together {first.contrast.estimate:+.2f} more than their members do with others "
-        f"(adjusted p = {first.contrast.p_adjusted:.2g}){without}.{doubt}{closing}"
+    excess = (
+        f"{first.contrast.group.name} (used by {members}). Pairs that share it move together "
+        f"{first.contrast.estimate:+.2f} more than their members do with others (adjusted p = "
+        f"{first.contrast.p_adjusted:.2g})"
     )
+    if c2.benchmarked:
+        after = f"{first.effective_number_after:.1f}"
+        excess += f"; without that the effective number would be {after}"
+    excess += "."
+    if first.contrast.confounded_with:
+        excess += f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
+    if sure:
+        sentence = f"Take apart first: {excess}"
+        severity = severity_of(True, first.contrast.estimate, SMALL_CORRELATION)
+    elif named is not None:
+        sentence = (
+            f"Take apart first: {named.group.name}, which C4 points to. By C2 alone: {excess}"
+        )
+        severity = severity_of(True, named.deviation.estimate, SMALL_CORRELATION)
+    else:
+        sentence = (
+            f"Look first at {excess} C4 asks more, that no factor common to all and no unlikeness "
+            f"of other pairs could give them as much, and cannot confirm it among these "
+            f"{c2.models} models: before taking it apart, change it and see who moves (look "
+            "interventions)."
+        )
+        severity = Severity.NOTE
     return [
         Finding(
             "remedy",
             analysis.panel.name,
-            Severity.ALERT,
+            severity,
             sentence,
             {
                 "excess_correlation": first.contrast.estimate,
@@ -257,7 +262,12 @@ def _cofailure(name: str, c3: CoFailureResult) -> list[Finding]:
         f"p = {c3.p_value:.2g}; a ratio of {c3.minimum_detectable_ratio:.2f} would have been found "
         f"with 80 % probability). Raw, market and design together: {c3.raw_ratio:.1f}."
     )
-    severity = Severity.ALERT if c3.rejects else Severity.FINE
+    # The market makes most joint failures, so the ratio is near one whatever the models share:
+    # the size is the design's part of those that the market does not make.
+    size = c3.ratio - 1.0
+    if c3.split is not None and c3.split.market.value < 1.0:
+        size = c3.split.shared_design.value / (1.0 - c3.split.market.value)
+    severity = severity_of(c3.rejects, size, SMALL_SHARE)
     findings = [Finding("C3", name, severity, found, numbers)]
     if c3.split is not None:
         market, design, alone = c3.split.market, c3.split.shared_design, c3.split.individual
@@ -272,7 +282,7 @@ def _cofailure(name: str, c3: CoFailureResult) -> list[Finding]:
             Finding(
                 "split",
                 name,
-                Severity.ALERT if c3.rejects else Severity.NOTE,
+                severity if c3.rejects else Severity.NOTE,
                 sentence,
                 {
                     "market": market.value,

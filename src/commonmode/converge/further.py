@@ -27,6 +27,7 @@ from commonmode.converge.recalibration import (
     SynchronyResult,
     panel_revisions,
 )
+from commonmode.converge.severity import SMALL_CORRELATION, severity_of
 from commonmode.converge.tail_propagation import TailPropagation, TailPropagationResult
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.result import Failure, FailureReason, Result, Success
@@ -268,7 +269,7 @@ def _recalibration(panel: str, result: SynchronyResult) -> tuple[Finding, ...]:
         "p_value": result.p_value,
         "minimum_detectable": result.minimum_detectable,
     }
-    severity = Severity.ALERT if result.rejects else Severity.FINE
+    severity = severity_of(result.rejects, result.correlation, SMALL_CORRELATION)
     return (Finding("recalibration", panel, severity, result.sentence, numbers),)
 
 

@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtrit
 
+from commonmode.converge.severity import SMALL_CORRELATION
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId, TargetId
@@ -122,23 +123,29 @@ class StrategyRiskResult:
     @property
     def sentence(self) -> str:
         """How many pairs go together, what would have been found, and what to do."""
-        pairs = len(self.couplings)
         nearest = self.couplings[0]
         low, high = nearest.interval
         needed = max(one.detectable for one in self.couplings)
         told = (
-            f"In {len(self.found)} of {pairs} pairs of a strategy and a risk model the model cuts "
-            f"when the strategy sells beyond what the market's move explains, in "
+            f"In {len(self.found)} of {len(self.couplings)} pairs of a strategy and a risk model "
+            f"the model cuts when the strategy sells beyond what the market's move explains, in "
             f"{len(self.through_the_move)} more because the price moved; the surest are "
             f"{nearest.strategy} and {nearest.risk_model}: correlation {nearest.given_move:+.2f} "
             f"({low:+.2f} to {high:+.2f}) given the move. {self.rows:,} bars in {self.blocks} "
             f"blocks would have shown {needed:.2f} with 80 % probability. "
         )
+        largest = max((one.given_move for one in self.found), default=0.0)
+        if largest >= SMALL_CORRELATION:
+            todo = f"take apart what the pairs of {SMALL_CORRELATION:.2f} or more share"
+            return f"{told}What to do: {todo} beside the price."
         if self.found:
-            return told + "What to do: take apart what the pairs below share beside the price."
+            told += (
+                f"Beyond the move none reaches {SMALL_CORRELATION:.2f} (at most {largest:+.2f}). "
+            )
         if self.through_the_move:
             return told + "What to do: count their sales together in a stress."
-        return told + "What to do: nothing; smaller couplings may be there."
+        smaller = " yet; look again with a longer history" if self.found else ""
+        return f"{told}What to do: nothing{smaller or '; smaller couplings may be there'}."
 
     @property
     def found(self) -> tuple[SellingCoupling, ...]:

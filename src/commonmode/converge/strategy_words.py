@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from commonmode.converge.findings import Finding, Severity, usd
+from commonmode.converge.severity import SMALL_CORRELATION, severity_of
 from commonmode.converge.strategies import SellingCoupling, StrategyRiskResult
 
 __all__ = ["coupling_sentence", "strategy_findings"]
@@ -10,13 +11,11 @@ __all__ = ["coupling_sentence", "strategy_findings"]
 
 def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> str:
     """How much they go together, how sure, what it moves, and what to do."""
-    when = {0: "in the same bar"}.get(
-        one.lag,
-        f"{abs(one.lag)} bar(s) {'later' if one.lag > 0 else 'earlier'}",
-    )
+    bars = f"{abs(one.lag)} {'bar' if abs(one.lag) == 1 else 'bars'}"
+    when = f"{bars} {'later' if one.lag > 0 else 'earlier'}" if one.lag else "in the same bar"
     extra = round(100.0 * one.cut_given_move, 1) + 0.0  # no minus before a rounded zero
     selling = (
-        f"in the {one.selling_bars} bars in which {one.strategy} sells most, {one.risk_model} "
+        f"in the {one.selling_bars:,} bars in which {one.strategy} sells most, {one.risk_model} "
         f"raises its quantile by {100.0 * one.cut:+.1f} % on average, {extra:+.1f} % more than "
         "the market's move explains"
     )
@@ -29,11 +28,17 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
     low, high = one.interval
     sure = f"adjusted p = {one.p_adjusted:.2g}"
     if one.p_adjusted <= alpha:
+        todo = (
+            "find what they share or watch beside the price, and take it apart"
+            if one.given_move >= SMALL_CORRELATION
+            else f"nothing yet; it is there, and smaller than the {SMALL_CORRELATION:.2f} from "
+            "which a coupling is raised"
+        )
         return (
             f"{one.risk_model} cuts when {one.strategy} sells: correlation {one.given_move:+.2f} "
             f"({low:+.2f} to {high:+.2f}) given the market's move, {when} "
             f"({one.together:+.2f} in the same bar with it; {sure}); {selling}{money}. What to "
-            "do: find what they share or watch beside the price, and take it apart."
+            f"do: {todo}."
         )
     if one.p_together <= alpha:
         return (
@@ -62,7 +67,7 @@ def strategy_findings(result: StrategyRiskResult) -> tuple[Finding, ...]:
         text = coupling_sentence(one, alpha=result.alpha, priced=result.priced)
         return Finding("strategies", one.strategy, severity, text, _numbers(one))
 
-    said = [say(one, Severity.ALERT) for one in result.found]
+    said = [say(one, severity_of(True, one.given_move, SMALL_CORRELATION)) for one in result.found]
     said += [say(one, Severity.NOTE) for one in result.through_the_move]
     return tuple(said) or (say(result.couplings[0], Severity.FINE),)
 

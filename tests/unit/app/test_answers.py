@@ -60,7 +60,9 @@ def test_a_planted_cause(planted: dict[str, Any]) -> None:
     said = asked([planted], "planted")
     assert "act as one" in said["independent"]
     assert "planted component (3 models)" in said["shared"]
-    assert said["first"].startswith("Take apart first: planted component")
+    # Six models are too few for C4 to confirm what C2 finds, so nothing is advised outright.
+    assert said["first"].startswith("Look first at planted component")
+    assert said["first"].endswith("change it and see who moves (look interventions).")
 
 
 def test_nothing_planted(silent: dict[str, Any]) -> None:
@@ -74,7 +76,13 @@ def test_the_headline_comes_first(planted: dict[str, Any], silent: dict[str, Any
     said = asked([planted, silent], "silent")
     assert said["independent"].index("silent") < said["independent"].index("planted")
     # What to do is what there is to do, wherever it was found.
-    assert said["first"].startswith("Take apart first")
+    assert said["first"].startswith("Look first at planted component")
+
+
+def test_what_c4_confirms_comes_before_what_the_headline_cannot(planted: dict[str, Any]) -> None:
+    sure = {"index": "remedy", "severity": "alert", "sentence": "Take apart first: b."}
+    said = asked([planted, {**planted, "name": "other", "findings": [sure]}], "planted")
+    assert said["first"] == "Take apart first: b."
 
 
 def test_no_panel_at_all() -> None:

@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 
 from commonmode.app.report import schema_text
+from commonmode.app.report.attribution import cause_table
+from commonmode.app.report.words import percent
 from report_results import laboratory_results
 
 
@@ -87,3 +89,13 @@ def test_a_failed_index_has_the_published_shape(
     for index in ("c1", "c2", "c3", "c6"):
         results["panels"][0][index] = failed
     assert validator.is_valid(results)
+
+
+def test_how_sure_a_cause_is_is_published_and_shown() -> None:
+    results = laboratory_results()
+    (first, *_) = results["panels"][0]["c4"]["components"]
+    assert 0.0 <= first["ahead_share"] <= 1.0
+    table = cause_table(results["panels"][0]["c4"])
+    assert table is not None
+    place = table.columns.index("Ahead in")
+    assert table.rows[0][place] == percent(first["ahead_share"])

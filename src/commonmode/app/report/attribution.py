@@ -23,6 +23,8 @@ def cause_table(c4: Mapping[str, Any]) -> Table | None:
             "yes" if one["is_cause"] else "no",
             p_value(one["p_value"]),
             percent(one["first_share"]),
+            # Evidence written before this figure was published has none.
+            percent(one["ahead_share"]) if "ahead_share" in one else "",
             f"{one['ranks'][0]} to {one['ranks'][1]}",
         )
         for one in c4["components"]
@@ -30,10 +32,11 @@ def cause_table(c4: Mapping[str, Any]) -> Table | None:
     return Table(
         "How sure the ranking is. A cause is significant in moving together after adjusting for "
         "all parts, can be told from the others, and is not explained by one that ranks higher. "
-        "Share first and range of ranks: over resampled blocks of time.",
-        ("Part", "Used by", "A cause", "p, adjusted", "First in", "Rank, 90 %"),
+        "Share first and range of ranks: over resampled blocks of time. Ahead: of every part that "
+        "shares two or more of its users; a cause is advised only where that is more than half.",
+        ("Part", "Used by", "A cause", "p, adjusted", "First in", "Ahead in", "Rank, 90 %"),
         rows,
-        numeric=(3, 4, 5),
+        numeric=(3, 4, 5, 6),
         strong=causes,
     )
 

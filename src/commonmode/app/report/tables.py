@@ -92,10 +92,11 @@ def component_table(panel: Mapping[str, Any]) -> Table | None:
             )
         )
     table = Table(
-        "Declared parts: first those worth taking apart, most gained first, then the others. Pairs "
-        "of models that share the part move together by this much more than their members do with "
-        "others; p is adjusted for all parts looked at. Independent models without it: what the "
-        "crowd would count as if the part were taken apart.",
+        "Declared parts: first those whose users move together beyond chance, most gained first, "
+        "then the others; C4 above says whether any is confirmed as a cause. Pairs of models that "
+        "share the part move together by this much more than their members do with others; p is "
+        "adjusted for all parts looked at. Independent models without it: what the crowd would "
+        "count as if the part were taken apart.",
         (
             "Part",
             "Used by",

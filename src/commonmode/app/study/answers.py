@@ -183,11 +183,12 @@ def _largest_disagreement(greeks: Mapping[str, Any]) -> str:
 
 
 def _first(panels: Sequence[Panel]) -> str:
-    for panel in panels:
-        for finding in panel["findings"]:
-            if finding["index"] == "remedy":
-                sentence: str = finding["sentence"]
-                return sentence
+    remedies = [f for panel in panels for f in panel["findings"] if f["index"] == "remedy"]
+    if remedies:
+        # What C4 confirms in any panel comes before what it does not confirm in the headline's.
+        first = min(remedies, key=lambda finding: finding["severity"] != "alert")
+        sentence: str = first["sentence"]
+        return sentence
     for panel in panels:
         c2 = _ok(panel, "c2")
         if c2 is not None and c2["rejects"]:

@@ -294,6 +294,7 @@ def _c4(c4: AttributionResult) -> dict[str, Any]:
                 "components": [[layer.value, name] for layer, name in one.group.components],
                 "p_value": one.p_value,
                 "first_share": one.first_share,
+                "ahead_share": one.ahead_share,
                 "ranks": [one.rank_low, one.rank_high],
                 "loadings": list(one.loadings),
                 "is_cause": one.is_cause,

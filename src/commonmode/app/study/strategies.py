@@ -11,6 +11,7 @@ from commonmode.app.study.panels import BuiltPanel, with_exposure
 from commonmode.app.study.signals import signal_histories
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
 from commonmode.converge.findings import Finding, Severity, panel_findings
+from commonmode.converge.severity import SMALL_CORRELATION, severity_of
 from commonmode.converge.strategies import StrategyRiskCoupling, StrategyRiskResult
 from commonmode.converge.strategy_words import strategy_findings
 from commonmode.core.errors import ConfigurationError
@@ -161,9 +162,9 @@ def _unanswered(panel: ErrorPanel) -> tuple[str, ...]:
 
 
 def _severity(result: StrategyRiskResult) -> Severity:
-    if result.found:
-        return Severity.ALERT
-    return Severity.NOTE if result.through_the_move else Severity.FINE
+    largest = max((one.given_move for one in result.found), default=0.0)
+    through = Severity.NOTE if result.through_the_move else Severity.FINE
+    return severity_of(True, largest, SMALL_CORRELATION) if result.found else through
 
 
 def _sums(result: StrategyRiskResult) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -17,6 +16,7 @@ from commonmode import __version__
 from commonmode.adapters.feeds.recorded import find_recordings
 from commonmode.adapters.store.files import sha256_file
 from commonmode.app.study.answers import answer_questions
+from commonmode.app.study.data_line import data_line
 from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
 from commonmode.app.study.further import look_failures, look_to_json
 from commonmode.app.study.look_names import chosen_study_looks, needed_families, needs_people
@@ -252,7 +252,7 @@ def _build(
     )
     return _Gathered(
         source=study.market.source,
-        data_line=_data_line(study, panels),
+        data_line=data_line(study, panels),
         panels=panels,
         cards=(*models.cards, *margin_cards(methods)),
         population=population,
@@ -279,39 +279,6 @@ def _exposed(built: BuiltPanel, exposure: Mapping[str, float]) -> BuiltPanel:
     panel = built.panel.value
     behind = np.array([exposure.get(model, 0.0) for model in panel.models])
     return replace(built, panel=Success(with_exposure(panel, behind)))
-
-
-def _data_line(study: StudyFile, panels: Sequence[BuiltPanel]) -> str:
-    if study.market.source == "laboratory":
-        return f"laboratory market: simulated, seed {study.study.seed}; no real data"
-    if study.market.source == "files":
-        paths = [h.path for h in study.market.histories] + [c.path for c in study.market.chains]
-        return "tables of your own: " + ", ".join(Path(path).name for path in paths)
-    spans: list[str] = []
-    for family in ("surface", "risk"):
-        times = [
-            built.panel.value.times_ms
-            for built in panels
-            if built.settings.family == family
-            and isinstance(built.panel, Success)
-            and len(built.panel.value.times_ms)
-        ]
-        if times:
-            first = min(int(t[0]) for t in times)
-            last = max(int(t[-1]) for t in times)
-            spans.append(_span(first, last, days=family == "surface"))
-    return " ".join(["real market, recorded", " and ".join(spans)]).strip()
-
-
-def _span(first_ms: int, last_ms: int, *, days: bool) -> str:
-    """``12-13 April 2023`` for snapshots, ``hourly 2020-2023`` for histories."""
-    first, last = (datetime.fromtimestamp(ms / 1000, tz=UTC) for ms in (first_ms, last_ms))
-    if not days:
-        return f"hourly {first.year}-{last.year}" if first.year != last.year else f"{first.year}"
-    if (first.year, first.month) == (last.year, last.month):
-        start = f"{first.day}-" if first.day != last.day else ""
-        return f"{start}{last.day} {last:%B %Y}"
-    return f"{first.day} {first:%B %Y} - {last.day} {last:%B %Y}"
 
 
 def _error(error: CommonmodeError) -> dict[str, str]:

@@ -62,8 +62,10 @@ def test_it_is_the_only_one_and_the_conventional_one_has_no_file() -> None:
     plain = shipped_dynamic(CONVENTIONAL)
     assert plain.parameters == DynamicParameters()
     assert plain.recipe(300_000) == ScenarioRecipe()
-    with pytest.raises(ConfigurationError, match="1999"):
+    with pytest.raises(ConfigurationError, match="1999") as raised:
         shipped_dynamic("1999")
+    assert VERSION in raised.value.remedy
+    assert CONVENTIONAL in raised.value.remedy
 
 
 def test_lengths_are_hours_whatever_the_bars() -> None:

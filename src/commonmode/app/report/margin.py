@@ -211,7 +211,8 @@ def _print_solvency(found: Mapping[str, Any], console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
     narrow = console.width < _WIDE
-    kept = [k for k, n in enumerate(SOLVENCY_COLUMNS) if not (narrow and n in ("at most", "cost"))]
+    # No share of days without the limit of what they can say.
+    kept = [k for k, n in enumerate(SOLVENCY_COLUMNS) if not (narrow and n == "cost")]
     names = [SOLVENCY_COLUMNS[k] for k in kept]
     table = _grid(solvency_head(found), ("account", "method"), names)
     for name in dict.fromkeys(n for one in found["methods"].values() for n in one["accounts"]):

@@ -66,8 +66,8 @@ def margin_line(value: Mapping[str, Any], *, brief: bool = False) -> str:
         able = [cell for cell in cells if cell["failure"] is None]
         total = sum(cell["initial"] for cell in able)
         missing = f" ({len(able)})" if len(able) < everybody else ""
-        covers = one.get("covers", "")
-        meant = f" (meant to cover {clean(covers)})" if covers else ""
+        covers = clean(one.get("covers", "").partition(",")[0])
+        meant = f" (for {covers})" if covers else ""
         totals.append(f"{method} {money(total)}{missing}{meant}")
         below = sum(not cell["healthy"] for cell in able)
         failing += [f"{below} under {method}"] if below else []

@@ -15,7 +15,6 @@ from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.deribit.method import DeribitMargin
 from commonmode.margin.deribit.parameters import deribit_from_toml, merged
 from commonmode.margin.dynamic.settings import (
-    CONVENTIONAL,
     DynamicSettings,
     dynamic_from_toml,
     shipped_dynamic,
@@ -146,7 +145,7 @@ def build_methods(
 
 def dynamic_settings(chosen: str, folder: Path) -> DynamicSettings:
     """The parameter set of our own method that is named; its fitted one if none is."""
-    if chosen == CONVENTIONAL:
+    if chosen and not chosen.endswith(".toml"):
         return shipped_dynamic(chosen)
     text, where = _texts("dynamic", chosen, folder)[-1]
     return dynamic_from_toml(text, where=where)

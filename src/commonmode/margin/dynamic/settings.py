@@ -353,5 +353,10 @@ def shipped_dynamic(version: str) -> DynamicSettings:
     """
     if version == CONVENTIONAL:
         return DynamicSettings()
-    text, name = shipped_file("dynamic", version)
+    try:
+        text, name = shipped_file("dynamic", version)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            error.message, remedy=f"{error.remedy}, {CONVENTIONAL}, or a file"
+        ) from error
     return dynamic_from_toml(text, where=name)

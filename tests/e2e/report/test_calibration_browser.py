@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from test_report_browser import browser, open_page
 
+from browser_pages import open_page
 from commonmode.app.report.calibration import render_calibration_html
 from commonmode.app.study.calibrate import calibrate_study
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.browser
 

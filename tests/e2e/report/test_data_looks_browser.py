@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from test_report_browser import browser, open_page, without_scripts
 
+from browser_pages import assert_drawn, open_page
 from commonmode.app.report import render_html
 from commonmode.app.study.run import run_study
 from report_cases import HOSTILE, full
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.browser
 
@@ -52,18 +49,6 @@ run = ["interventions", "passports"]
 PICTURES = {"interventions-1", "passports-windows", "passports-screens"}
 
 
-def drawn(plots: set[str], dom: str) -> None:
-    """Every one of these is there, and Plotly has drawn it."""
-    shown = without_scripts(dom)
-    assert set(re.findall(r'data-plot="([\w-]+)"', dom)) >= plots
-    for plot in plots:
-        figure = re.search(rf'<div [^>]*id="{plot}"[^>]*>(.*?)</figcaption>', shown, re.DOTALL)
-        assert figure is not None, plot
-        assert 'data-drawn="true"' in figure.group(0), plot
-        assert '<svg class="main-svg"' in figure.group(1), plot
-    assert not re.search(r"<img\b", shown)
-
-
 def test_every_picture_is_drawn_and_no_name_runs(browser: str, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(STUDY, encoding="utf-8")
@@ -71,7 +56,7 @@ def test_every_picture_is_drawn_and_no_name_runs(browser: str, tmp_path: Path) -
     assert [look["status"] for look in results["looks"]] == ["ok", "ok"]
     dom, console = open_page(browser, render_html(results), tmp_path)
     assert console == []
-    drawn(PICTURES, dom)
+    assert_drawn(PICTURES, dom)
 
 
 def test_a_crowd_is_drawn_by_its_parts(browser: str, tmp_path: Path) -> None:
@@ -90,5 +75,5 @@ def test_a_crowd_is_drawn_by_its_parts(browser: str, tmp_path: Path) -> None:
     assert len(few) < 60
     dom, console = open_page(browser, render_html(results), tmp_path)
     assert console == []
-    drawn({"parts-1", "map-1"}, dom)
+    assert_drawn({"parts-1", "map-1"}, dom)
     assert 'data-plot="graph-1"' not in dom

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report_browser import browser, open_page
 
+from browser_pages import open_page
 from commonmode.app.report.greek_page import render_greeks_html
 from commonmode.app.study.greeks import study_greeks
-
-__all__ = ["browser"]
 
 STUDY = """
 [study]

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report_browser import browser, open_page
 
+from browser_pages import open_page
 from commonmode.app.report.html import render_html
 from commonmode.app.report.margin_page import render_margin_html
 from commonmode.app.study.margin import MarginQuestion, study_margin
 from report_results import laboratory_results
-
-__all__ = ["browser"]
 
 STUDY = """
 [study]

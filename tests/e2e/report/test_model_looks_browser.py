@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from test_report_browser import browser, open_page, without_scripts
 
+from browser_pages import assert_drawn, open_page, without_scripts
 from commonmode.app.report import render_html
 from commonmode.app.study.run import run_study
-
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -82,12 +80,7 @@ def test_every_picture_is_drawn_and_no_name_runs(browser: str, tmp_path: Path) -
     dom, console = open_page(browser, render_html(results), tmp_path)
     assert console == []
     shown = without_scripts(dom)
-    assert set(re.findall(r'data-plot="([\w-]+)"', dom)) >= PICTURES
-    for plot in PICTURES:
-        drawn = re.search(rf'<div [^>]*id="{plot}"[^>]*>(.*?)</figcaption>', shown, re.DOTALL)
-        assert drawn is not None, plot
-        assert 'data-drawn="true"' in drawn.group(0), plot
-        assert '<svg class="main-svg"' in drawn.group(1), plot
+    assert_drawn(PICTURES, dom)
     assert not re.search(r"<img\b", shown)
     for look in results["looks"]:
         assert f'id="look-{look["name"]}"' in shown

@@ -227,6 +227,26 @@ def test_scenario_grid_is_its_twin(book, settlement):
     assert threads.tobytes() == fast.tobytes()
 
 
+@pytest.mark.parametrize("settlement", ["linear", "inverse"])
+@pytest.mark.parametrize(
+    ("years", "vol"),
+    [(0.0, 0.5), (1e-300, 0.5), (1.0, 0.0), (1.0, 1e80), (1.0, 1e160), (1e300, 1e200)],
+)
+def test_scenarios_at_the_ends_of_volatility(settlement, years, vol):
+    """At the money too, where the time value is last to go, and where squares overflow."""
+    spot = np.array([0.5, 1.0, 2.0])
+    for strike in (100.0, 50.0, 77.0):
+        for sign in (1.0, -1.0):
+            fast, twin = (
+                scenario_pnl(
+                    *(100.0, strike, years, vol, 1.0),
+                    **{"spot": spot, "sign": sign, "settlement": settlement, "engine": engine},
+                )
+                for engine in ("numba", "numpy")
+            )
+            np.testing.assert_allclose(fast, twin, rtol=1e-13, atol=1e-13)
+
+
 def test_scenarios_by_hand():
     kw = {"spot": [0.9, 1.1], "vol_scale": [1.0, 2.0], "rate": 0.04, "elapsed": 0.25}
     for engine in ("numba", "numpy"):

@@ -23,8 +23,10 @@ from commonmode.pricing.kernels._math import erfcx_arguments, erfcx_shape, fma, 
 __all__ = ["grid_loop"]
 
 _ROOT_HALF: Final = 0.7071067811865475244
-# Below this total volatility the value is the intrinsic one to the last bit.
-_LEAST_VOL: Final = 1e-10
+# Total volatilities at which the value has its limits to the last bit. At the money the time value
+# is .4 s F, so the least is small; at the most a call is worth F and a put K, and squares are finite.
+_LEAST_VOL: Final = 1e-30
+_MOST_VOL: Final = 1e3
 _IN: Final = types.Array(types.float64, 1, "C", readonly=True)
 _SIGNATURE: Final = types.void(
     *(11 * (_IN,)),
@@ -80,7 +82,7 @@ def grid_loop(inverse: bool) -> Callable[..., Any]:
                 sgn = sign[i]
                 w = weight[i]
                 for m in range(stop - start):
-                    s = max(fma(v, scales[m], shifts[m]) * root, _LEAST_VOL)
+                    s = min(max(fma(v, scales[m], shifts[m]) * root, _LEAST_VOL), _MOST_VOL)
                     h = abs(x0 + log_spots[m]) / s
                     t = 0.5 * s
                     near, near_scale, far, far_scale = erfcx_arguments(

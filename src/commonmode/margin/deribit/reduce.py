@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import DataError
+from commonmode.margin._chunks import CHUNK, account_arguments, first_refused
 from commonmode.margin._columns import Columns, sums
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.deribit.grid import COINS, MARK, DeribitGrid
@@ -32,8 +33,6 @@ OUTPUTS: Final = (
 """Rows of the output of a reduction; collateral is the same in both requirements."""
 
 _LOOPS: Final[list[Callable[..., Any]]] = []
-# Accounts per piece of work: its columns fit the second-level cache, and threads stay level.
-_CHUNK: Final = 8192
 # Accounts whose scenario profits the twin holds at a time.
 _BLOCK: Final = 1 << 16
 
@@ -60,33 +59,18 @@ def _unknown(account: str) -> DataError:
 
 
 def reduce_compiled(
-    grid: DeribitGrid, accounts: Accounts, *, threads: int, chunk: int = _CHUNK
+    grid: DeribitGrid, accounts: Accounts, *, threads: int, chunk: int = CHUNK
 ) -> FloatArray:
     """As :func:`reduce_numpy`, with its bits, by compiled code.
 
     Neither the number of threads nor of accounts in a piece of work changes them.
     """
-    loop, n = _loop(), len(accounts)
+    n = len(accounts)
     out = np.empty((len(OUTPUTS), n))
-    arguments = (
-        *grid.arguments,
-        np.ascontiguousarray(accounts.offsets, dtype=np.int64),
-        np.ascontiguousarray(accounts.instrument),
-        np.ascontiguousarray(accounts.quantity),
-        np.ascontiguousarray(accounts.cash),
-        np.ascontiguousarray(accounts.unrealised),
-        np.ascontiguousarray(accounts.collateral),
-        out,
-    )
-    lows = range(0, n, chunk)
-    if threads < 2 or len(lows) < 2:
-        bad = [loop(*arguments, 0, n)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            bad = list(pool.map(lambda low: loop(*arguments, low, min(low + chunk, n)), lows))
-    wrong = [row for row in bad if row >= 0]
-    if wrong:
-        raise _unknown(str(accounts.ids[min(wrong)]))
+    loop = partial(_loop(), *grid.arguments, *account_arguments(accounts), out)
+    wrong = first_refused(loop, n, threads, chunk)
+    if wrong is not None:
+        raise _unknown(str(accounts.ids[wrong]))
     return out
 
 

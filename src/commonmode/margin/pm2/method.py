@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.result import Failure
+from commonmode.margin._chunks import CHUNK, account_arguments, first_refused
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.market import MarginMarket
 from commonmode.margin.method import Legs, MarginTable
@@ -30,8 +31,6 @@ _LOOPS: Final[dict[int, Callable[..., Any]]] = {}
 # Positions from which compiled code pays although it has not been loaded yet: the twin needs about
 # two microseconds per position, loading takes about a second.
 _BREAK_EVEN: Final = 500_000
-# Accounts per piece of work: its columns fit the second-level cache, and threads stay level.
-_CHUNK: Final = 8192
 
 
 def compiled_accounts(width: int) -> Callable[..., Any]:
@@ -44,35 +43,19 @@ def compiled_accounts(width: int) -> Callable[..., Any]:
 
 
 def reduce_compiled(
-    grid: PM2Grid, accounts: Accounts, *, threads: int, chunk: int = _CHUNK
+    grid: PM2Grid, accounts: Accounts, *, threads: int, chunk: int = CHUNK
 ) -> tuple[FloatArray, NDArray[np.int16]]:
     """As :func:`~commonmode.margin.pm2.reduce.reduce_numpy`, with its bits, by compiled code.
 
     Neither the number of threads nor of accounts in a piece of work changes them.
     """
-    loop = compiled_accounts(grid.rows.shape[1])
     n = len(accounts)
     out, worst = np.empty((len(OUTPUTS), n)), np.empty(n, dtype=np.int16)
-    arguments = (
-        *grid.arguments,
-        np.ascontiguousarray(accounts.offsets, dtype=np.int64),
-        np.ascontiguousarray(accounts.instrument),
-        np.ascontiguousarray(accounts.quantity),
-        np.ascontiguousarray(accounts.cash),
-        np.ascontiguousarray(accounts.unrealised),
-        np.ascontiguousarray(accounts.collateral),
-        out,
-        worst,
-    )
-    lows = range(0, n, chunk)
-    if threads < 2 or len(lows) < 2:
-        bad = [loop(*arguments, 0, n)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            bad = list(pool.map(lambda low: loop(*arguments, low, min(low + chunk, n)), lows))
-    wrong = [row for row in bad if row >= 0]
-    if wrong:
-        raise out_of_order(str(accounts.ids[min(wrong)]))
+    compiled = compiled_accounts(grid.rows.shape[1])
+    loop = partial(compiled, *grid.arguments, *account_arguments(accounts), out, worst)
+    wrong = first_refused(loop, n, threads, chunk)
+    if wrong is not None:
+        raise out_of_order(str(accounts.ids[wrong]))
     return out, worst
 
 

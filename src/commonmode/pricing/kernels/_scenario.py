@@ -24,7 +24,7 @@ __all__ = ["grid_loop"]
 
 _ROOT_HALF: Final = 0.7071067811865475244
 # Total volatilities at which the value has its limits to the last bit. At the money the time value
-# is .4 s F, so the least is small; at the most a call is worth F and a put K, and squares are finite.
+# is .4 s F, so the least is small; at the most a call is worth F, a put K, and squares are finite.
 _LEAST_VOL: Final = 1e-30
 _MOST_VOL: Final = 1e3
 _IN: Final = types.Array(types.float64, 1, "C", readonly=True)

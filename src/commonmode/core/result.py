@@ -77,8 +77,8 @@ def capture(
     try:
         return Success(compute())
     except errors as error:
+        # Errors raised on purpose name the offending thing; of others the type says the most.
+        said = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         return Failure(
-            FailureReason.CALCULATION_FAILED,
-            f"{what}: {type(error).__name__}: {error}",
-            getattr(error, "remedy", ""),
+            FailureReason.CALCULATION_FAILED, f"{what}: {said}", getattr(error, "remedy", "")
         )

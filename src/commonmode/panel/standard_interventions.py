@@ -73,13 +73,13 @@ def feed_interventions(
     noise : float
         Standard deviations of the columns' own changes.
     """
-    found = []
+    found, bars = [], "bar" if late == 1 else "bars"
     for feed, columns in feeds.items():
         faults = (
             ("gone", drop(columns), 1.0, "feed"),
             (f"off {basis_points:g} bp in its last bar", shift(columns, basis_points),
              basis_points, "bp"),
-            (f"{late} bar(s) late", delay(columns, late), float(late), "bars"),
+            (f"{late} {bars} late", delay(columns, late), float(late), "bars"),
             (f"with noise of {noise:g} of its changes", add_noise(columns, noise), noise, "sd"),
         )  # fmt: skip
         found += [

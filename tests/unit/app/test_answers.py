@@ -82,7 +82,7 @@ def test_the_headline_comes_first(planted: dict[str, Any], silent: dict[str, Any
 def test_what_c4_confirms_comes_before_what_the_headline_cannot(planted: dict[str, Any]) -> None:
     sure = {"index": "remedy", "severity": "alert", "sentence": "Take apart first: b."}
     said = asked([planted, {**planted, "name": "other", "findings": [sure]}], "planted")
-    assert said["first"] == "Take apart first: b."
+    assert said["first"] == "Take apart first: b. (Found in other.)"
 
 
 def test_no_panel_at_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -31,7 +32,8 @@ _HEADINGS: Final = {
     "passports": "What the data can carry",
 }
 _OPENINGS: Final = {
-    "interventions": "Each part that a card could name was changed, and every model asked again.",
+    "interventions": "Feeds, settings and the length of memory were changed one at a time, and "
+    "every model asked again; parts of the cards that nobody can change stand in the notes.",
     "cadence": "Every model was refitted at several intervals and judged out of sample; an "
     "interval is acceptable if it is known to lose less than the share stated, and of those the "
     "longest is recommended.",
@@ -108,8 +110,8 @@ def _table(table: Mapping[str, Any]) -> Table:
 
 
 def _clause(caption: str) -> str:
-    """What a caption says before its first colon or semicolon: the line to unfold it by."""
-    return caption.split(":")[0].split(";")[0].split(",")[0]
+    """What a caption says before its first mark or bracket: the line to unfold it by."""
+    return re.split(r"[:;,.]|\s\(", caption, maxsplit=1)[0]
 
 
 def _heading(name: str) -> str:

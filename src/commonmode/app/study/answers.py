@@ -183,12 +183,12 @@ def _largest_disagreement(greeks: Mapping[str, Any]) -> str:
 
 
 def _first(panels: Sequence[Panel]) -> str:
-    remedies = [f for panel in panels for f in panel["findings"] if f["index"] == "remedy"]
+    remedies = [(p, f) for p in panels for f in p["findings"] if f["index"] == "remedy"]
     if remedies:
         # What C4 confirms in any panel comes before what it does not confirm in the headline's.
-        first = min(remedies, key=lambda finding: finding["severity"] != "alert")
+        panel, first = min(remedies, key=lambda one: one[1]["severity"] != "alert")
         sentence: str = first["sentence"]
-        return sentence
+        return sentence if panel is panels[0] else f"{sentence} (Found in {panel['name']}.)"
     for panel in panels:
         c2 = _ok(panel, "c2")
         if c2 is not None and c2["rejects"]:

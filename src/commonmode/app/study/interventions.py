@@ -19,6 +19,7 @@ from commonmode.app.study.intervention_report import (
     uses,
 )
 from commonmode.app.study.look_context import LookAnswer, LookContext, inapplicable
+from commonmode.app.study.signals import signal_histories
 from commonmode.converge.findings import Severity
 from commonmode.converge.intervention_words import intervention_findings
 from commonmode.converge.interventions import (
@@ -120,9 +121,8 @@ def _bars(context: LookContext, models: Sequence[Model]) -> tuple[list[History],
     """
     panel = next((p for p in context.study.panels if p.family == "risk"), None)
     start, end = (None, None) if panel is None else (panel.start, panel.end)
-    histories = [
-        context.feed.history(coin, start, end) for coin in context.study.market.underlyings
-    ]
+    coins = context.study.market.underlyings
+    histories = list(signal_histories(context.feed, coins, models, start, end)[0].values())
     need = max([model.requires.window for model in models] + [0 if panel is None else panel.train])
     shortest = min(len(history) for history in histories)
     if shortest < need + _BAR_TIMES:
@@ -232,9 +232,14 @@ def _battery(
         feeds[ComponentId(SPOT_CLOSE)] = prices
     for name in names:
         if not any(name in columns for columns in (*feeds.values(), prices)):
-            # Not on the cards of models that do not read it; on those of plug-ins that do.
-            feeds[ComponentId(SPOT_CLOSE.replace("close", name))] = (name,)
+            feeds[_feed_of(name, models)] = (name,)
     return (*feed_interventions(feeds), *memory_interventions(prices), *settings)
+
+
+def _feed_of(column: str, models: Sequence[Model]) -> ComponentId:
+    """As the cards of the models that read it call a column's feed."""
+    said = (getattr(model, f"{column}_data", None) for model in models)
+    return ComponentId(next((feed for feed in said if feed), SPOT_CLOSE.replace("close", column)))
 
 
 def _venue(models: Sequence[Model]) -> str:

@@ -31,6 +31,7 @@ from commonmode.app.study.passport_tables import (
     stress_table,
 )
 from commonmode.app.study.schema import PanelSettings
+from commonmode.app.study.signals import signal_histories
 from commonmode.converge.findings import Finding, Severity
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.result import Failure, Success
@@ -64,7 +65,7 @@ def passports_look(context: LookContext) -> LookAnswer | Failure:
             "add [[models]] of a risk type",
         )
     notes: list[str] = []
-    histories = _histories(context)
+    histories = _histories(context, notes)
     cards = {card.model: card for card in context.models.cards}
     level = next((p.level for p in context.study.panels if p.family == "risk"), 0.025)
     passports: list[DataPassport] = []
@@ -128,15 +129,17 @@ def passports_look(context: LookContext) -> LookAnswer | Failure:
     )
 
 
-def _histories(context: LookContext) -> dict[str, History]:
+def _histories(context: LookContext, notes: list[str]) -> dict[str, History]:
     """Bars of every underlying up to the end of the risk panels; everything before counts."""
     ends = [panel.end for panel in context.study.panels if panel.family == "risk"]
     starts = [panel.start for panel in context.study.panels if panel.family == "risk"]
     end = ends[0] if ends else None
     start = starts[0] if starts else None
-    return {
-        coin: context.feed.history(coin, start, end) for coin in context.study.market.underlyings
-    }
+    models = (*context.models.risk, *context.models.signal)
+    coins = context.study.market.underlyings
+    histories, missing = signal_histories(context.feed, coins, models, start, end)
+    notes += missing
+    return histories
 
 
 def _source(card: Card | None) -> str:

@@ -10,7 +10,7 @@ from commonmode.market.clock import TimeLike
 from commonmode.market.feed import Feed, FundedFeed
 from commonmode.market.funding import last_paid
 from commonmode.market.history import History
-from commonmode.register.signal import SignalModel
+from commonmode.register.model import Model
 
 __all__ = ["signal_histories"]
 
@@ -20,7 +20,7 @@ _FUNDING = "funding"
 def signal_histories(
     feed: Feed,
     underlyings: Sequence[str],
-    models: Sequence[SignalModel],
+    models: Sequence[Model],
     start: TimeLike | None,
     end: TimeLike | None,
 ) -> tuple[dict[str, History], tuple[str, ...]]:
@@ -30,7 +30,7 @@ def signal_histories(
     ----------
     feed : Feed
     underlyings : sequence of str
-    models : sequence of SignalModel
+    models : sequence of Model
     start, end : TimeLike, optional
 
     Returns

@@ -79,8 +79,10 @@ def look_at_strategies(context: LookContext) -> LookAnswer | Failure:
         notes += (f"{len(panel.models)} strategies: groups are told apart among {_FEWEST} or more",)
     findings = (
         Finding("strategies", panel.name, _severity(coupling), coupling.sentence, _sums(coupling)),
-        *_convergence(analysis),
-        *strategy_findings(coupling),
+        *sorted(
+            (*_convergence(analysis), *strategy_findings(coupling)),
+            key=lambda one: one.severity is not Severity.ALERT,
+        ),
     )
     tables = (_couplings(coupling), *_positions(panel, analysis))
     return LookAnswer(findings, tables, notes)

@@ -125,3 +125,46 @@ def test_put_call_parity(f, k, t, v):
     gap = np.abs(call["price"] - put["price"] - (f - k))
     assert np.all(gap <= 4 * 2.2e-16 * (call["price"] + put["price"] + np.maximum(f, k)))
     assert np.all(np.abs(call["delta"] - put["delta"] - 1.0) <= 1e-13)
+
+
+STEPS = st.integers(-3, 3)
+
+
+@given(
+    within(1e-3, 1e6),
+    column(st.sampled_from([0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 2.0**20])),
+    column(STEPS),
+    within(1e-9, 1.0),
+    SIGNS,
+)
+def test_where_the_logarithm_changes_its_power_of_two(f, ratio, steps, s, sign):
+    """Forwards a few units in the last place from a multiple of the strike, short-dated too."""
+    k = f / ratio + steps * np.spacing(f / ratio)
+    got = black76(f, k, 1.0, s, sign=sign, greeks="five", engine="numba")
+    twin = black76_greeks(f, k, 1.0, s, sign=sign)
+    d = np.abs(np.log(f / k)) / s + 0.5 * s
+    loose = 64 * 2.2e-16 * (1.0 + d * d)
+    for name in ("price", "delta", "gamma", "vega"):
+        exact = getattr(twin, name)
+        assert np.all(np.abs(got[name] - exact) <= loose * np.abs(exact) + 1e-280), name
+
+
+@given(st.integers(1, 600), st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_a_row_does_not_depend_on_what_stands_beside_it(n, seed):
+    """Runs are not full, some rows are left to the twin, one value serves a whole column."""
+    rng = np.random.default_rng(seed)
+    f, k = rng.uniform(50.0, 150.0, (2, n))
+    t, v = rng.uniform(0.0, 2.0, (2, n))
+    t[rng.random(n) < 0.1], v[rng.random(n) < 0.1], k[rng.random(n) < 0.1] = 0.0, 0.0, 0.0
+    sign = rng.choice([-1.0, 1.0], n)
+    some = rng.integers(0, n, 5)
+    for value in (black76, inverse76):
+        for years, vol in ((t, v), (0.25, v), (t, 0.5)):
+            whole = value(f, k, years, vol, sign=sign, greeks="all", engine="numba").values
+            ys, vs = np.broadcast_to(years, n), np.broadcast_to(vol, n)
+            alone = [
+                value(f[i], k[i], ys[i], vs[i], sign=sign[i], greeks="all", engine="numba").values
+                for i in some
+            ]
+            np.testing.assert_array_equal(np.concatenate(alone, axis=1), whole[:, some])

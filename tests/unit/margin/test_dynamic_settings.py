@@ -90,6 +90,7 @@ WRONG = {
     "weight": ("stressed_weight = 0.25", "stressed_weight = 2.0", "stressed_weight 2.0"),
     "broken": ("correlation_stress = 0.0", "correlation_stress = -1", "correlation_stress -1"),
     "multiplier": ("low = 0.5", "low = 0.9", "value"),
+    "refit": ("window_days = 90", "window_days = 30", "window_days 30"),
     "breach": ("breach_rate = 0.01", "breach_rate = 1.0", "breach_rate"),
     "floor": ("floor = 1.0", "floor = -0.5", "floor -0.5"),
     "buffer": ("buffer = 0.0", "buffer = -0.5", "buffer -0.5"),

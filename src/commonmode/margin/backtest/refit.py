@@ -18,12 +18,12 @@ from commonmode.margin.backtest.ours import Recipe, components, long_history_mar
 from commonmode.margin.backtest.portfolios import COINS, HOUSE_PORTFOLIOS, Portfolio
 from commonmode.margin.backtest.simple import perpetual_portfolios
 from commonmode.margin.backtest.walk import Settings, controlled, month_starts
+from commonmode.margin.dynamic.settings import LEAST_WINDOW_DAYS
 from commonmode.market.history import History
 
 __all__ = ["calibration_portfolios", "market_path", "multiplier_at"]
 
 _HOUR_MS = 3_600_000
-_LEAST_DAYS = 60
 _REPLAY_DAYS = 30
 
 
@@ -101,8 +101,8 @@ def multiplier_at(
     months = months[path.times_ms[months] <= now]
     short = Failure(
         FailureReason.MISSING_DATA,
-        f"the multiplier is fitted on at least {_LEAST_DAYS} days of margins before the month "
-        "begins, and the history is too short for them",
+        f"the multiplier is fitted on at least {LEAST_WINDOW_DAYS} days of margins before the "
+        "month begins, and the history is too short for them",
         "give a longer history of every coin",
     )
     if not len(months) or not portfolios:
@@ -120,7 +120,7 @@ def multiplier_at(
     base = controlled(parts, settings, long)
     used = rows >= start - 24 * settings.window_days
     base, losses = base[used], losses[rows][used]
-    if int(np.isfinite(base).any(axis=1).sum()) < 24 * _LEAST_DAYS:
+    if int(np.isfinite(base).any(axis=1).sum()) < 24 * LEAST_WINDOW_DAYS:
         return short
     begun = int(path.times_ms[start])
     if not draws:

@@ -21,6 +21,7 @@ from commonmode.margin.parameter_files import Provenance, parse_file, shipped_fi
 
 __all__ = [
     "CONVENTIONAL",
+    "LEAST_WINDOW_DAYS",
     "Calibration",
     "ControlTerms",
     "ConventionTerms",
@@ -34,6 +35,9 @@ __all__ = [
 
 #: Name of the settings of which nothing is fitted.
 CONVENTIONAL: Final = "conventional"
+
+#: Days of margins without which a multiplier is not fitted.
+LEAST_WINDOW_DAYS: Final = 60
 
 _SECTIONS: Final = ("calibration", "loss", "multiplier", "control", "scenarios", "conventions")
 _REPLAY_DAYS: Final = 30  # over which a speed limit is replayed: its start has long faded
@@ -87,7 +91,8 @@ class MultiplierTerms:
     value, low, high : float
         As fitted at the end of the calibration period, with a 95 % interval; positive, in order.
     window_days : float
-        Of history on which it is fitted anew at the start of every month; 0: never.
+        Of history on which it is fitted anew at the start of every month, at least
+        :data:`LEAST_WINDOW_DAYS`; 0: never.
     breach_rate : float
         Promised share of hours whose loss exceeds the margin, in (0, 1).
     """
@@ -104,7 +109,8 @@ class MultiplierTerms:
             "multiplier",
             {
                 "value": 0 < self.low <= self.value <= self.high < float("inf"),
-                "window_days": 0 <= self.window_days < float("inf"),
+                "window_days": self.window_days == 0
+                or LEAST_WINDOW_DAYS <= self.window_days < float("inf"),
                 "breach_rate": 0 < self.breach_rate < 1,
             },
             self,

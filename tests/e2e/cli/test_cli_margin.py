@@ -699,6 +699,11 @@ def test_what_the_fitted_method_covers_stands_with_its_figures(cli, study: Path)
     _, moved = asked(cli, study, GOOD, *words, "--parameters", f"dynamic={file}")
     (covers,) = [one["covers"] for one in moved["methods"]]
     assert covers.endswith("25 % of the loss in the worst stated move")
+    # The monthly fit is of the shipped windows: with others it is the file's that counts.
+    file.write_text(text.replace("window_hours = 2160", "window_hours = 1440"), encoding="utf-8")
+    _, other = asked(cli, study, GOOD, *words, "--parameters", f"dynamic={file}")
+    (source,) = [one["parameters"] for one in other["methods"]]
+    assert "as in the file: it is fitted monthly for a horizon of 1 h" in source
 
 
 def test_a_file_under_which_a_bought_option_hurts_is_refused(cli, study: Path) -> None:

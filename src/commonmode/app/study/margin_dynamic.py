@@ -9,6 +9,7 @@ import numpy as np
 
 from commonmode.app.study.schema import MarginSettings
 from commonmode.core.result import Failure
+from commonmode.margin.backtest.ours import Recipe
 from commonmode.margin.backtest.refit import calibration_portfolios, market_path, multiplier_at
 from commonmode.margin.backtest.walk import Settings
 from commonmode.margin.dynamic.build import build_scenarios, hedge_markets, return_panel
@@ -116,6 +117,19 @@ def _multiplier(
     kept = f"; multiplier {terms.value:.3f} ({terms.low:.3f} to {terms.high:.3f}) as in the file"
     if not terms.window_days:
         return terms.value, kept
+    fitted_on = Recipe()
+    lengths = (
+        (scenarios.horizon_hours, fitted_on.bars),
+        (scenarios.window_hours, fitted_on.window),
+        (scenarios.stressed_hours, fitted_on.stressed_window),
+    )
+    if any(own != other for own, other in lengths):
+        # Another horizon or window has another multiplier: the monthly one would cover something
+        # else than the file says.
+        return terms.value, (
+            f"{kept}: it is fitted monthly for a horizon of {fitted_on.bars} h, a window of "
+            f"{fitted_on.window} h and a stressed one of {fitted_on.stressed_window} h only"
+        )
     path = market_path(histories, until_ms=now_ms)
     if isinstance(path, Failure):
         return terms.value, f"{kept}: {path.message}"

@@ -178,7 +178,10 @@ def interventional_graph(
             remedy="leave it out, or look at the failures of the responses",
         )
     repeatable = np.nanmax(responses.rerun, axis=0) == 0.0
-    repeatable &= np.isfinite(responses.rerun).all(axis=0)
+    # A time at which the model could not be asked at all says nothing about repeating.
+    asked = np.isfinite(responses.jitter) | np.isfinite(responses.size).any(axis=2)
+    asked |= responses.broke.any(axis=2)
+    repeatable &= (np.isfinite(responses.rerun) | ~asked).all(axis=0)
     floor = np.nanmax(responses.jitter, axis=0)
     mean_noise = np.nanmean(responses.jitter**2, axis=0)
     known = np.isfinite(responses.size)

@@ -84,7 +84,8 @@ def add_noise(columns: Sequence[str], size: float) -> HistoryChange:
         changed = dict(data.columns)
         for name in columns:
             column = data.column(name)
-            step = float(np.nanstd(np.diff(column))) if len(column) > 1 else 0.0
+            steps = np.diff(column)
+            step = float(np.nanstd(steps)) if np.isfinite(steps).any() else 0.0
             changed[name] = column + size * step * draw
         return replace(data, columns=changed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +57,21 @@ def test_planted_truth_is_found_and_cards_are_held_against_it() -> None:
     assert "declares feed of tweets" in disagreement_sentence(graph.disagreements[1])
     said = intervention_findings("risk", graph)
     assert any("4 of 4 models move" in finding.sentence for finding in said)
+
+
+def test_a_model_without_data_at_one_time_still_repeats_itself() -> None:
+    first, *rest = market()
+    gap = np.full_like(first.column("funding"), np.nan)
+    late = (replace(first, columns={**first.columns, "funding": gap}), *rest)
+    model = Planted(ModelId("reader"), ("funding",), ("funding",))
+    other = Planted(ModelId("other"), ("close",), ("close",))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        responses = run_interventions((model, other), late, FEEDS, probe=RiskProbe())
+    assert not np.isfinite(responses.rerun[0, 0])
+    graph = interventional_graph(responses, [model.card, other.card])
+    assert graph.repeatable.all()
+    assert graph.disagreements == ()
 
 
 def test_responses_are_in_market_units_and_failed_cells_say_why() -> None:

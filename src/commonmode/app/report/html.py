@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from commonmode.app.report import attribution, tables
+from commonmode.app.report import attribution, people_tables, tables
 from commonmode.app.report.dots import index_dots, index_rows
 from commonmode.app.report.figures import (
     correlation_map,
@@ -93,11 +93,11 @@ def render_html(results: Mapping[str, Any]) -> str:
         panels=[_panel(panel, _cards_of(panel, results)) for panel in results["panels"]],
         layers=LAYERS,
         dependence=who_depends(population),
-        participants=None if population is None else tables.participant_table(population),
-        exposure=None if population is None else tables.exposure_table(population),
+        participants=None if population is None else people_tables.participant_table(population),
+        exposure=None if population is None else people_tables.exposure_table(population),
         greek_table=None if greeks is None else tables.greek_table(greeks),
         greek_details=None if greeks is None else tables.greek_details(greeks),
-        outsiders=None if population is None else tables.outsider_table(population),
+        outsiders=None if population is None else people_tables.outsider_table(population),
         margin=None if results["margin"] is None else margin_section(results["margin"]),
         cards=tables.card_table(results["cards"], LAYERS) if results["cards"] else None,
         looks=look_sections(results),

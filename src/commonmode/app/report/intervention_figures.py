@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.figures import Figure, base, short, text
+from commonmode.app.report.figures import Figure, text
+from commonmode.app.report.grid_figures import grid_layout
 from commonmode.app.report.ordering import LAYERS
 from commonmode.app.report.words import number
 
@@ -122,27 +123,12 @@ def _grid(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 },
             }
         )
-    layout = base(
-        _ROW * len(models) + 170,
+    layout = grid_layout(
+        [part for _, part in parts],
+        models,
+        height=_ROW * len(models) + 170,
         margin={"l": 170, "r": 60, "t": 10, "b": 160},
-        xaxis={
-            "tickvals": list(range(len(parts))),
-            "ticktext": [short(part, 30) for _, part in parts],
-            "tickangle": -40,
-            "range": [-0.6, len(parts) - 0.4],
-            "fixedrange": True,
-            "zeroline": False,
-            "gridcolor": "var(--line)",
-        },
-        yaxis={
-            "tickvals": list(range(len(models))),
-            "ticktext": [short(model, 22) for model in models],
-            "range": [len(models) - 0.4, -0.6],
-            "fixedrange": True,
-            "zeroline": False,
-            "gridcolor": "var(--line)",
-        },
-        hovermode="closest",
+        longest=22,
     )
     return {"data": data, "layout": layout}
 

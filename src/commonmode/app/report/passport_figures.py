@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from commonmode.app.report.figures import Figure, base, short, text
+from commonmode.app.report.grid_figures import grid_layout
 from commonmode.app.report.words import number, percent
 
 __all__ = ["passport_pictures"]
@@ -131,26 +132,11 @@ def _screens(rows: Sequence[Mapping[str, Any]]) -> Figure:
                     "marker": {"symbol": symbol, "size": 12, "color": colour, "opacity": 1},
                 }
             )
-    layout = base(
-        _ROW * len(subjects) + 210,
+    layout = grid_layout(
+        kinds,
+        subjects,
+        height=_ROW * len(subjects) + 210,
         margin={"l": 230, "r": 60, "t": 10, "b": 190},
-        xaxis={
-            "tickvals": list(range(len(kinds))),
-            "ticktext": [short(kind, 30) for kind in kinds],
-            "tickangle": -40,
-            "range": [-0.6, len(kinds) - 0.4],
-            "fixedrange": True,
-            "zeroline": False,
-            "gridcolor": "var(--line)",
-        },
-        yaxis={
-            "tickvals": list(range(len(subjects))),
-            "ticktext": [short(name, 38) for name in subjects],
-            "range": [len(subjects) - 0.4, -0.6],
-            "fixedrange": True,
-            "zeroline": False,
-            "gridcolor": "var(--line)",
-        },
-        hovermode="closest",
+        longest=38,
     )
     return {"data": data, "layout": layout}

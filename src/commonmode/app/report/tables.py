@@ -23,12 +23,10 @@ __all__ = [
     "card_table",
     "cell_table",
     "component_table",
-    "exposure_table",
     "found_table",
     "greek_details",
     "greek_table",
     "model_table",
-    "participant_table",
     "split_words",
     "unshared",
 ]
@@ -278,60 +276,6 @@ def cell_table(panel: Mapping[str, Any]) -> Table | None:
         ("Model", "Target", "First at", "Cells", "Reason", "What happened", "What to do"),
         rows,
         numeric=(3,),
-    )
-
-
-def participant_table(population: Mapping[str, Any]) -> Table:
-    """Who runs which model."""
-    people = sorted(population["participants"], key=lambda p: -(p["gross_usd"] or 0.0))
-    rows = tuple(
-        (
-            clean(p["id"]),
-            p["kind"],
-            clean(p["jurisdiction"]),
-            clean(p["surface_model"]),
-            clean(p["risk_model"]),
-            usd(p["gross_usd"]),
-            usd(p["capital_usd"]),
-        )
-        for p in people
-    )
-    return Table(
-        "Participants, largest book first: what prices and what margins it.",
-        ("Participant", "Kind", "Jurisdiction", "Priced by", "Margined by", "Gross", "Capital"),
-        rows,
-        numeric=(5, 6),
-    )
-
-
-def outsider_table(population: Mapping[str, Any]) -> Table | None:
-    """Whose models were observed from outside."""
-    found = population.get("outsiders") or []
-    if not found:
-        return None
-    rows = tuple(
-        (clean(o["id"]), o["kind"], clean(o["model"]), clean(o["purpose"]), clean(o["observed"]))
-        for o in found
-    )
-    return Table(
-        "Observed outsiders: no book of this population, but a published model beside its own.",
-        ("Who", "Kind", "Model", "Purpose", "Observed"),
-        rows,
-    )
-
-
-def exposure_table(population: Mapping[str, Any]) -> Table:
-    """USD behind every model."""
-    known = sorted(population["exposure"], key=lambda e: -(e["exposure_usd"] or 0.0))
-    rows = tuple(
-        (clean(e["model"]), usd(e["exposure_usd"]), joined(e["participants"], 20)) for e in known
-    )
-    return Table(
-        "Gross exposure that rests on each model. A book counts once under the model that prices "
-        "it and once under the model that margins it.",
-        ("Model", "Gross", "Participants"),
-        rows,
-        numeric=(1,),
     )
 
 

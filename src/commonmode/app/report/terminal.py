@@ -77,9 +77,10 @@ def render_terminal(
         tail.append(Text(_HOW_TO_READ, style="dim"))
     if hidden:
         tail.append(Text(f"{hidden} more panels are in the report"))
-    if results["margin"] is not None:
-        tail.append(Text(_tight(margin_line(results["margin"], brief=True))))
-    tail += _caveats(results)
+    tail += _not_computed(results)
+    last = Text(" ").join(_margin_and_ownership(results))
+    if last:
+        tail.append(last)
     if report is not None:
         tail.append(Text.assemble("Full report: ", (clean(report), "bold")))
     if study["source"] == "laboratory":
@@ -219,17 +220,22 @@ def _paragraph(panel: Mapping[str, Any]) -> Text:
     return text.append(_tight("; ".join(said) + "."))
 
 
-def _caveats(results: Mapping[str, Any]) -> list[Text]:
-    """Failed parts, counted, and what is assumed."""
-    texts = []
+def _not_computed(results: Mapping[str, Any]) -> list[Text]:
+    """Failed parts, counted."""
     cells = sum(cell["count"] for panel in results["panels"] for cell in panel["failed_cells"])
     parts = len(results["failures"])
-    if cells or parts:
-        first = results["failures"][0] if parts else None
-        said = f" ({clean(first['where'])}: {clean(first['message'])})" if first else ""
-        texts.append(
-            Text(f"Not computed: {parts} parts{said}, {cells} failed cells.", style="yellow")
-        )
+    if not cells and not parts:
+        return []
+    first = results["failures"][0] if parts else None
+    said = f" ({clean(first['where'])}: {clean(first['message'])})" if first else ""
+    return [Text(f"Not computed: {parts} parts{said}, {cells} failed cells.", style="yellow")]
+
+
+def _margin_and_ownership(results: Mapping[str, Any]) -> list[Text]:
+    """What the accounts have to hold, and that who holds what is assumed."""
+    texts = []
+    if results["margin"] is not None:
+        texts.append(Text(_tight(margin_line(results["margin"], brief=True))))
     if results["population"] is not None:
         # Up to the first colon; the report has the whole of it.
         said = clean(results["population"]["ownership"]).split(":")[0].rstrip(".")

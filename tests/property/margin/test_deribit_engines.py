@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from venue_markets import SPOT, small_market
 
 from commonmode.core.errors import DataError
 from commonmode.core.result import Failure, FailureReason
@@ -21,6 +20,7 @@ from commonmode.margin.accounts import Accounts
 from commonmode.margin.deribit import DeribitMargin, shipped_deribit
 from commonmode.margin.deribit.reduce import OUTPUTS, reduce_compiled, reduce_numpy
 from commonmode.margin.market import MarginMarket
+from venue_markets import SPOT, small_market
 
 MARKET = small_market(stable_price=0.97)
 ROWS = len(MARKET.instruments)

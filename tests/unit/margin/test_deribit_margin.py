@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from venue_markets import SPOT, accounts_on, small_market, without_cash
 
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.result import FailureReason
@@ -33,6 +32,7 @@ from commonmode.margin.deribit import (
 from commonmode.margin.dynamic.profit import mark_values
 from commonmode.margin.method import MarginMethod
 from commonmode.pricing.inverse import inverse_price
+from venue_markets import SPOT, accounts_on, small_market, without_cash
 
 MARKET = small_market()
 BOTH = shipped_deribit()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from venue_markets import SPOT, accounts_on, small_market, without_cash
 
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.result import FailureReason
@@ -23,6 +22,7 @@ from commonmode.margin.standard_parameters import (
     shipped_standard_versions,
     standard_from_toml,
 )
+from venue_markets import SPOT, accounts_on, small_market, without_cash
 
 MARKET = small_market()
 METHOD = StandardMargin(shipped_standard())

@@ -171,8 +171,25 @@ def monitor_panel(
                 failure_e_values(_share(joint), panel.level),
             ),
         ]
-        chance = (joint.joint + typical) / (noise * expected + typical)
-        levels.append(level("co-failure", "models fail together by the market alone", chance))
+        alone = "models fail together by the market alone"
+        # Beyond this the mean of both benchmarks is noisier than the models are different, and the
+        # extrapolation to no noise, linear in its variance, leaves noise that looks like failure.
+        if series.noise_ratio > np.sqrt(2.0):
+            withheld = LevelEvidence(
+                "co-failure",
+                alone,
+                time,
+                np.zeros(len(time)),
+                None,
+                (
+                    f"the benchmarks are {series.noise_ratio:.1f} times as noisy as the models "
+                    "differ; take less noisy ones, from more or closer data"
+                ),
+            )
+            levels.append(withheld)
+        else:
+            chance = (joint.joint + typical) / (noise * expected + typical)
+            levels.append(level("co-failure", alone, chance))
     ends = np.arange(start, len(series), use.every)
     number = comovement_path(panel, series, ends, use, rng)
     cofailure = cofailure_path(series, joint, ends, use, rng) if joint else None

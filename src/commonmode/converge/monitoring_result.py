@@ -119,6 +119,8 @@ class LevelEvidence:
         E-process: 20 to 1 or more, ever, with probability 5 % at most under the null.
     first_ms : int or None
         When it first reached 20 to 1.
+    withheld : str
+        Why nothing is claimed, or empty; then ``log_e`` is 0 and ``first_ms`` None.
     """
 
     name: str
@@ -126,6 +128,7 @@ class LevelEvidence:
     time_ms: IntArray
     log_e: FloatArray
     first_ms: int | None
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +296,8 @@ class MonitoringResult:
         for level in self.levels:
             if level.first_ms is not None:
                 head += f"That {level.null} was refuted at 20 to 1 by {utc_iso(level.first_ms)}. "
+            if level.withheld:
+                head += f"Whether {level.null} is not judged: {level.withheld}. "
         if not self.alerts:
             if any(level.first_ms is not None for level in self.levels):
                 return head + (

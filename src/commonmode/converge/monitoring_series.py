@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import expit
 
+from commonmode.converge.comovement import benchmark_noise_ratio
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -49,6 +50,8 @@ class BlockSeries:
         Mean pair correlation of the block, within [-1, 1]; NaN without rows.
     memory : float
         Autocorrelation time of deviation products over the baseline, rows.
+    noise_ratio : float
+        Noise of one benchmark over what the models choose for themselves, in the baseline.
     """
 
     edges: IntArray
@@ -61,6 +64,7 @@ class BlockSeries:
     count: FloatArray
     score: FloatArray
     memory: float
+    noise_ratio: float
 
     def __len__(self) -> int:
         return len(self.start_ms)
@@ -197,7 +201,9 @@ def block_series(
             f"panel {panel.name}: a target has hardly a complete row in the baseline",
             remedy="leave the target out, or give a later baseline",
         )
-    x, y, memory = _standardised(x, y, rows, int(edges[baseline]))
+    end = int(edges[baseline])
+    noise = benchmark_noise_ratio(x[:end], y[:end], early)
+    x, y, memory = _standardised(x, y, rows, end)
     count = np.stack([rows[lo:hi].sum(axis=0) for lo, hi in pairwise(edges)], axis=1)
     second = np.stack(
         [np.einsum("tki,tkj->kij", x[lo:hi], y[lo:hi]) for lo, hi in pairwise(edges)], axis=1
@@ -214,6 +220,7 @@ def block_series(
         count=count.astype(np.float64),
         score=np.empty(blocks),
         memory=memory,
+        noise_ratio=noise,
     )
     series.score[:] = _scores(series, half_life)
     return series

@@ -88,6 +88,19 @@ def test_a_crowd_that_always_was_one_is_told_by_its_level_not_by_alarms() -> Non
     assert "models do not move together was refuted at 20 to 1" in result.sentence
 
 
+def test_co_failure_is_not_judged_by_benchmarks_noisier_than_the_models() -> None:
+    for noise, judged in ((0.15, True), (0.25, False)):
+        config = WorldConfig(times=24 * 200, benchmark_noise_sd=noise)
+        world = simulate_world(config, seed=12)
+        result = monitor_panel(panel_of_world(world), BASELINE * DAY_MS, FAST)
+        level = result.levels[1]
+        assert (level.withheld == "") is judged
+        assert ("is not judged: the benchmarks are 1." in result.sentence) is not judged
+        if not judged:
+            assert level.first_ms is None
+            assert not level.log_e.any()
+
+
 def test_quiet_worlds_raise_few_alarms() -> None:
     any_alarm, together = 0, np.zeros(2)
     for seed in range(8):

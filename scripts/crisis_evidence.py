@@ -22,7 +22,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +96,7 @@ def between(panel: ErrorPanel, start_ms: int, end_ms: int) -> ErrorPanel:
     """Rows whose outcomes were known from after ``start_ms`` to ``end_ms``."""
     known = panel.times_ms + panel.horizon_ms
     low, high = np.searchsorted(known, [start_ms, end_ms], side="right")
-    rows = slice(int(low), int(high))
-    assert panel.benchmark_a is not None
-    assert panel.benchmark_b is not None
-    return replace(
-        panel,
-        times_ms=panel.times_ms[rows],
-        forecast=panel.forecast[rows],
-        outcome=panel.outcome[rows],
-        scale=panel.scale[rows],
-        benchmark_a=panel.benchmark_a[rows],
-        benchmark_b=panel.benchmark_b[rows],
-        state={name: column[rows] for name, column in panel.state.items()},
-        failures=(),
-    )
+    return panel.select_rows(slice(int(low), int(high)))
 
 
 def _c2(panel: ErrorPanel) -> dict[str, Any]:

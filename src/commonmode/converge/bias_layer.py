@@ -6,7 +6,7 @@ they share: biases and co-movement have to come from different hours, each centr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,9 +62,9 @@ def early_bias(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> EarlyBias:
     """
     middle = len(panel.times_ms) // 2
     similarity = bias_similarity(
-        _times(panel, slice(0, middle)), minimum_block_rows=minimum_block_rows
+        panel.select_rows(slice(0, middle)), minimum_block_rows=minimum_block_rows
     )
-    late = _times(panel, slice(middle, None))
+    late = panel.select_rows(slice(middle, None))
     rows = usable_rows(late)
     if int(rows.sum(axis=0).min()) < _FEWEST_TIMES:
         raise PanelError(
@@ -80,18 +80,3 @@ def early_bias(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> EarlyBias:
     together = np.stack(moments)
     _, spread = pair_covariance_blocks(together)
     return EarlyBias(similarity, block_correlation(together).pairs, spread)
-
-
-def _times(panel: ErrorPanel, rows: slice) -> ErrorPanel:
-    """The panel at some of its times."""
-    a, b = panel.benchmark_a, panel.benchmark_b
-    return replace(
-        panel,
-        times_ms=panel.times_ms[rows],
-        forecast=panel.forecast[rows],
-        outcome=panel.outcome[rows],
-        scale=panel.scale[rows],
-        benchmark_a=None if a is None else a[rows],
-        benchmark_b=None if b is None else b[rows],
-        state={name: values[rows] for name, values in panel.state.items()},
-    )

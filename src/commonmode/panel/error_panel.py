@@ -206,6 +206,39 @@ class ErrorPanel:
             failures=tuple(f for f in self.failures if f.model in models),
         )
 
+    def select_rows(self, rows: slice) -> ErrorPanel:
+        """The panel at consecutive times; failures that reach into them are cut to them.
+
+        Parameters
+        ----------
+        rows : slice
+            Without a step.
+        """
+        low, high, step = rows.indices(len(self.times_ms))
+        if step != 1:
+            raise PanelError(
+                f"panel {self.name}: rows with a step of {step}",
+                remedy="take consecutive rows; horizons and failures count in them",
+            )
+        cut = []
+        for one in self.failures:
+            first = int(np.searchsorted(self.times_ms, one.time_ms))
+            begin, end = max(first, low), min(first + one.count, high)
+            if begin < end:
+                cut.append(replace(one, time_ms=int(self.times_ms[begin]), count=end - begin))
+        a, b = self.benchmark_a, self.benchmark_b
+        return replace(
+            self,
+            times_ms=self.times_ms[rows],
+            forecast=self.forecast[rows],
+            outcome=self.outcome[rows],
+            scale=self.scale[rows],
+            benchmark_a=None if a is None else a[rows],
+            benchmark_b=None if b is None else b[rows],
+            state={name: column[rows] for name, column in self.state.items()},
+            failures=tuple(cut),
+        )
+
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything numeric in the panel."""

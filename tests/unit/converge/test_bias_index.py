@@ -186,15 +186,7 @@ def test_regimes_are_known_at_the_time() -> None:
     world = market(4)
     panel = quantile_panel(world, right_forecasts(world, 2))
     whole = market_regime(panel, calm=0.5, stress=0.9, warmup=100)
-    cut = replace(
-        panel,
-        times_ms=panel.times_ms[:900],
-        forecast=panel.forecast[:900],
-        outcome=panel.outcome[:900],
-        scale=panel.scale[:900],
-        benchmark_a=None,
-        benchmark_b=None,
-    )
+    cut = replace(panel, benchmark_a=None, benchmark_b=None).select_rows(slice(0, 900))
     part = market_regime(cut, calm=0.5, stress=0.9, warmup=100)
     assert np.array_equal(whole[:900], part, equal_nan=True)
     flat = replace(panel, scale=np.ones_like(panel.scale))

@@ -22,16 +22,7 @@ FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
 
 
 def shortened(panel: ErrorPanel, days: int) -> ErrorPanel:
-    rows = slice(0, 24 * days)
-    return replace(
-        panel,
-        times_ms=panel.times_ms[rows],
-        forecast=panel.forecast[rows],
-        outcome=panel.outcome[rows],
-        scale=panel.scale[rows],
-        benchmark_a=panel.benchmark_a[rows] if panel.benchmark_a is not None else None,
-        benchmark_b=panel.benchmark_b[rows] if panel.benchmark_b is not None else None,
-    )
+    return panel.select_rows(slice(0, 24 * days))
 
 
 def test_what_is_said_of_a_day_does_not_change_when_more_days_follow() -> None:

@@ -18,8 +18,13 @@ from commonmode.pricing.kernels._compile import (
     sources_stamp,
     widest_vectors,
 )
-from commonmode.pricing.kernels._math import vexp
-from commonmode.pricing.kernels._stages import HANDED_ON, RUN, higher_greeks, run_of_rows
+from commonmode.pricing.kernels._stages import (
+    HANDED_ON,
+    RUN,
+    discount_rows,
+    higher_greeks,
+    run_of_rows,
+)
 
 __all__ = ["inverse_loop", "linear_loop"]
 
@@ -69,33 +74,7 @@ def linear_loop(level: int, discounted: bool) -> Callable[..., int]:
             if level >= 12:
                 higher_greeks(work, out, first, size)
             if discounted:
-                for i in range(np.uint64(size)):
-                    r = rs[i]
-                    discount = vexp(-r * ts[i])
-                    price = out[0, first + i] * discount
-                    out[0, first + i] = price
-                    if level >= 5:
-                        out[1, first + i] *= discount
-                        out[2, first + i] *= discount
-                        out[3, first + i] *= discount
-                        out[4, first + i] = out[4, first + i] * discount + r * price
-                        out[5, first + i] *= discount
-                # Apart, because LLVM does not vectorise a loop with this many outputs.
-                if level >= 9:
-                    for i in range(np.uint64(size)):
-                        r = rs[i]
-                        discount = vexp(-r * ts[i])
-                        out[6, first + i] *= discount
-                        out[7, first + i] *= discount
-                        out[8, first + i] = out[8, first + i] * discount + r * out[1, first + i]
-                        out[9, first + i] *= discount
-                if level >= 12:
-                    for i in range(np.uint64(size)):
-                        r = rs[i]
-                        discount = vexp(-r * ts[i])
-                        out[10, first + i] = out[10, first + i] * discount + r * out[2, first + i]
-                        out[11, first + i] *= discount
-                        out[12, first + i] *= discount
+                discount_rows(ts, rs, work, out, first, level)
         return odd
 
     return loop

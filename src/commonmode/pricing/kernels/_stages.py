@@ -33,7 +33,7 @@ from commonmode.pricing.kernels._math import (
 )
 from commonmode.pricing.kernels._otm import far_argument, near_argument, otm_parts_from
 
-__all__ = ["HANDED_ON", "RUN", "higher_greeks", "run_of_rows"]
+__all__ = ["HANDED_ON", "RUN", "discount_rows", "higher_greeks", "run_of_rows"]
 
 RUN: Final = 256
 """Rows taken through all stages together; a whole number of runs makes a block."""
@@ -56,6 +56,7 @@ _NEAR: Final = 7  # argument of the first erfcx in its polynomial, then the erfc
 _NEAR_SCALE: Final = 8
 _FAR: Final = 9
 _FAR_SCALE: Final = 10
+_DISCOUNT: Final = _NEAR  # once the price is there
 
 
 @njit(inline="always", error_model="numpy")
@@ -208,3 +209,30 @@ def higher_greeks(work: FloatArray, out: FloatArray, first: np.uint64, size: int
         out[12, first + i] = (
             -out[3, first + i] * (both * (1.0 - both) + fma(d1, d1, d2 * d2)) * (per_v * per_v)
         )
+
+
+@njit(inline="always", error_model="numpy")
+def discount_rows(
+    ts: FloatArray,
+    rs: FloatArray,
+    work: FloatArray,
+    out: FloatArray,
+    first: np.uint64,
+    level: int,
+) -> None:
+    """Everything by ``exp(-r T)``; theta, charm and color also by what the discount moves."""
+    size = np.uint64(ts.shape[0])
+    for i in range(size):
+        work[_DISCOUNT, i] = vexp(-rs[i] * ts[i])
+    for row in range(level + 1):
+        for i in range(size):
+            out[row, first + i] *= work[_DISCOUNT, i]
+    if level >= 5:
+        for i in range(size):
+            out[4, first + i] += rs[i] * out[0, first + i]
+    if level >= 9:
+        for i in range(size):
+            out[8, first + i] += rs[i] * out[1, first + i]
+    if level >= 12:
+        for i in range(size):
+            out[10, first + i] += rs[i] * out[2, first + i]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, moment, number, p_value
 
-__all__ = ["further_section", "further_sentences"]
+__all__ = ["first_sentences", "further_section", "further_sentences"]
 
 _HEADINGS = {
     "bias": "Bias",
@@ -35,9 +35,14 @@ def further_section(panel: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def further_sentences(panel: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """:func:`first_sentences` of the looks at a panel."""
+    return first_sentences(panel.get("further", ()))
+
+
+def first_sentences(looks: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Name and first sentence of every look, with how many more there are."""
     said = []
-    for look in panel.get("further", ()):
+    for look in looks:
         more = len(look["findings"]) - 1
         # A failure's sentence begins with the name, which stands before it already.
         first = look["findings"][0]["sentence"].removeprefix(f"{look['name']} ")

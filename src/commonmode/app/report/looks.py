@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from commonmode.app.report.figures import Figure
+from commonmode.app.report.further import first_sentences
 from commonmode.app.report.intervention_figures import intervention_pictures
 from commonmode.app.report.look_figures import (
     cadence_pictures,
@@ -68,13 +69,8 @@ def looks_alone(results: Mapping[str, Any]) -> bool:
 
 
 def look_sentences(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and first sentence of every look, with how many more there are."""
-    said = []
-    for look in results.get("looks", ()):
-        more = len(look["findings"]) - 1
-        first = look["findings"][0]["sentence"].removeprefix(f"{look['name']} ")
-        said.append((look["name"], f"{first} ({more} more in --json)" if more else first))
-    return said
+    """:func:`~commonmode.app.report.further.first_sentences` of the looks at the study."""
+    return first_sentences(results.get("looks", ()))
 
 
 def _section(look: Mapping[str, Any]) -> dict[str, Any]:

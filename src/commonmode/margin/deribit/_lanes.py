@@ -37,45 +37,32 @@ def _kinds(*arrays: Any) -> tuple[Any, ...]:
     return tuple(kind for array in arrays for kind in (array, types.int64))
 
 
-def _put_kept(
-    typing_context: Any,
-    y: Any,
-    at: Any,
-    pnl: Any,
-    other: Any,
-    forgiven: Any,
-    third: Any,
-    standard: Any,
-    fourth: Any,
-    offset: Any,
-    limit: Any,
-    price: Any,
-) -> Any:
-    def generate(builder: Any, arrays: Any, scalars: Any) -> None:
-        store(builder, _kept(builder, arrays[1:], scalars), arrays[0])
+def _kept_code(*, added: bool) -> Callable[..., Any]:
+    """Numba's code generator for :data:`put_kept`, or for :data:`add_kept`."""
 
-    return operation((*_kinds(y, pnl, forgiven, standard), *(3 * (types.float64,))), generate)
+    def code(
+        typing_context: Any,
+        y: Any,
+        at: Any,
+        pnl: Any,
+        other: Any,
+        forgiven: Any,
+        third: Any,
+        standard: Any,
+        fourth: Any,
+        offset: Any,
+        limit: Any,
+        price: Any,
+    ) -> Any:
+        def generate(builder: Any, arrays: Any, scalars: Any) -> None:
+            kept = _kept(builder, arrays[1:], scalars)
+            if added:
+                kept = builder.fadd(load(builder, arrays[0]), kept)
+            store(builder, kept, arrays[0])
 
+        return operation((*_kinds(y, pnl, forgiven, standard), *(3 * (types.float64,))), generate)
 
-def _add_kept(
-    typing_context: Any,
-    y: Any,
-    at: Any,
-    pnl: Any,
-    other: Any,
-    forgiven: Any,
-    third: Any,
-    standard: Any,
-    fourth: Any,
-    offset: Any,
-    limit: Any,
-    price: Any,
-) -> Any:
-    def generate(builder: Any, arrays: Any, scalars: Any) -> None:
-        before = load(builder, arrays[0])
-        store(builder, builder.fadd(before, _kept(builder, arrays[1:], scalars)), arrays[0])
-
-    return operation((*_kinds(y, pnl, forgiven, standard), *(3 * (types.float64,))), generate)
+    return code
 
 
 def _take_least(typing_context: Any, least: Any, at: Any, x: Any, other: Any) -> Any:
@@ -89,10 +76,10 @@ def _take_least(typing_context: Any, least: Any, at: Any, x: Any, other: Any) ->
     return operation(_kinds(least, x), generate)
 
 
-put_kept: Final = cast(Callable[..., None], intrinsic(_put_kept))
+put_kept: Final = cast(Callable[..., None], intrinsic(_kept_code(added=False)))
 """``y =`` what of a ledger's profit x enters the worst case; y, x, what is forgiven and the
 standard table with their places, offset, limit, price."""
-add_kept: Final = cast(Callable[..., None], intrinsic(_add_kept))
+add_kept: Final = cast(Callable[..., None], intrinsic(_kept_code(added=True)))
 """As :data:`put_kept`, but ``y +=``."""
 take_least: Final = cast(Callable[..., None], intrinsic(_take_least))
 """``least = min(least, x)``; least, its place, x, its place."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, freeze_arrays
 from commonmode.margin._columns import DELTA_ONE, unsupported_instruments
 from commonmode.margin._rows import aligned_rows, padded
 from commonmode.margin.deribit.aggregate import dampening, roll_rate
@@ -91,10 +91,7 @@ class DeribitGrid:
 
     def __post_init__(self) -> None:
         """Mark the arrays read-only."""
-        for column in fields(self):
-            value = getattr(self, column.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, column.name, frozen(value))
+        freeze_arrays(self)
 
     @property
     def alone(self) -> BoolArray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonmode.core.arrays import FloatArray, IntArray, frozen
+from commonmode.core.arrays import FloatArray, IntArray, freeze_arrays
 from commonmode.core.errors import DataError
 from commonmode.core.result import Failure
 from commonmode.core.units import YEAR_MS
@@ -92,10 +92,7 @@ class PM2Grid:
 
     def __post_init__(self) -> None:
         """Mark the arrays read-only."""
-        for column in fields(self):
-            value = getattr(self, column.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, column.name, frozen(value))
+        freeze_arrays(self)
 
     @property
     def count(self) -> int:

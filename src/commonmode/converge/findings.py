@@ -16,7 +16,7 @@ from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, Severit
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
-__all__ = ["Finding", "Severity", "panel_findings", "some_of", "usd"]
+__all__ = ["Finding", "Severity", "panel_findings", "some_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,6 @@ class Finding:
     severity: Severity
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-def usd(amount: float) -> str:
-    """An amount in words a person reads: ``$1.2bn``, ``$340m``, ``$12k``."""
-    if not math.isfinite(amount):
-        return "an unknown amount"
-    sign = "-" if amount < 0 else ""
-    for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(amount) >= size:
-            number = abs(amount) / size
-            return (
-                f"{sign}${number:,.3g}{unit}" if number < 999.5 else f"{sign}${number:,.0f}{unit}"
-            )
-    return f"{sign}${abs(amount):,.0f}"
 
 
 def some_of(names: Sequence[str], most: int = 12) -> str:

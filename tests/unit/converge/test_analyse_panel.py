@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
-from commonmode.converge.findings import Severity, panel_findings, usd
+from commonmode.converge.findings import Severity, panel_findings
 from commonmode.core.ids import ComponentId, ModelId
 from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.core.words import usd
 from commonmode.lab.worlds import ForecastWorld, WorldConfig, simulate_world
 from commonmode.panel.error_panel import CellFailure, ErrorPanel, PanelKind
 from commonmode.panel.laboratory import panel_of_world
@@ -232,9 +233,9 @@ def test_findings_say_when_an_index_does_not_apply_or_failed(panel: ErrorPanel) 
         (999.0, "$999"),
         (12_345.0, "$12.3k"),
         (340e6, "$340m"),
-        (999.7e6, "$1,000m"),
+        (999.7e6, "$1bn"),
         (1.234e9, "$1.23bn"),
-        (5.2e12, "$5,200bn"),
+        (5.2e12, "$5.2tn"),
         (-340e6, "-$340m"),
         (-3.0, "-$3"),
         (float("nan"), "an unknown amount"),

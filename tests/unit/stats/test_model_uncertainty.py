@@ -15,6 +15,7 @@ from commonmode.stats.model_uncertainty import (
     penalised_range,
     plausible_quantile,
     prudent_reserve,
+    prudent_value,
 )
 from commonmode.stats.robust import valuation_range
 
@@ -98,13 +99,51 @@ def test_reserve(v: FloatArray, s: FloatArray, k: float) -> None:
     assert prudent_reserve(v + 5.0, own + 5.0, s) == pytest.approx(found, abs=1e-6)
     assert prudent_reserve(v, own, s, confidence=0.99) >= found - 1e-9
     assert prudent_reserve(np.full(6, own), own) == 0.0  # priced exactly by all
-    assert prudent_reserve(v, own) <= own - v.min() + 1e-9
+    assert prudent_reserve(v, own) >= own - v.min() - 1e-9  # six cannot reach 90 % by rank
+    assert prudent_reserve(v, own, confidence=0.85) <= own - v.min() + 1e-9
 
 
 def test_reserve_counts_admitted_models_only() -> None:
     v = np.array([100.0, 90.0, 0.0])
-    assert prudent_reserve(v, 100.0, admitted=np.array([True, True, False])) == 10.0
-    assert prudent_reserve(v, 100.0) == 100.0
+    two, three = (np.array([True, True, some]) for some in (False, True))
+    assert prudent_reserve(v, 100.0, confidence=0.6, admitted=two) == 10.0
+    assert prudent_reserve(v, 100.0, confidence=0.6, admitted=three) == 100.0
+
+
+def test_ranks_reach_what_their_number_allows() -> None:
+    # 90 % takes nine models; nineteen give the second smallest.
+    for n, rank in ((9, 1), (18, 1), (19, 2), (40, 4)):
+        told = prudent_value(np.arange(n, dtype=np.float64))
+        assert told.value == rank - 1.0
+        assert not told.normal
+        assert told.confidence == told.ranked == pytest.approx(1.0 - rank / (n + 1))
+        assert told.confidence >= 0.9
+    eight = prudent_value(np.arange(8.0))
+    assert eight.normal
+    assert eight.ranked == pytest.approx(8 / 9)
+    # The prediction bound of Hahn and Meeker by hand: t_7(0.9) = 1.41492.
+    wanted = 3.5 - 1.414924 * np.arange(8.0).std(ddof=1) * np.sqrt(9 / 8)
+    assert eight.value == pytest.approx(min(wanted, 0.0), abs=1e-5)
+    assert np.isnan(prudent_value(np.array([3.0])).confidence)
+    with pytest.raises(DataError):
+        prudent_value(np.array([np.nan]))
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+@pytest.mark.parametrize("heavy", [False, True])
+def test_few_models_hold_what_they_state(count: int, heavy: bool) -> None:
+    rng = np.random.default_rng([7, count, heavy])
+    draws = rng.standard_t(3, (4000, count + 1)) if heavy else rng.normal(size=(4000, count + 1))
+    held = np.mean([row[-1] >= prudent_value(row[:-1]).value for row in draws])
+    assert held >= 0.9 - 3 * np.sqrt(0.09 / 4000)
+
+
+def test_noise_that_models_share_is_added_to_their_spread() -> None:
+    v = np.zeros(4)
+    assert prudent_value(v, 1.0).value == pytest.approx(-1.2815515655446004)
+    both = prudent_value(np.array([-1.0, 1.0, 1.0, -1.0]), 1.0).value
+    alone = prudent_value(np.array([-1.0, 1.0, 1.0, -1.0])).value
+    assert both == pytest.approx(-np.hypot(alone, 1.2815515655446004))
 
 
 def test_reserve_covers_an_exit_under_a_model_not_in_the_set() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commonmode.converge.findings import usd
+from commonmode.core.words import usd
 
 __all__ = ["render_greeks"]
 

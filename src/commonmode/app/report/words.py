@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from commonmode.converge.findings import usd as _usd
+from commonmode.core.words import usd as _usd
 
 __all__ = [
     "UNKNOWN",

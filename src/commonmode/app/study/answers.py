@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonmode.converge.findings import some_of, usd
+from commonmode.converge.findings import some_of
+from commonmode.core.words import usd
 from commonmode.register.cards import Layer
 
 __all__ = ["answer_questions"]

@@ -15,12 +15,13 @@ from commonmode.app.study.look_context import (
     without_people,
 )
 from commonmode.app.study.people import People
-from commonmode.converge.findings import Finding, Severity, usd
+from commonmode.converge.findings import Finding, Severity
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.ids import BookId, CurrencyCode, ModelId
 from commonmode.core.result import Failure
 from commonmode.core.units import HOUR_MS
+from commonmode.core.words import usd
 from commonmode.exposure.book_pnl import book_pnl
 from commonmode.exposure.model_risk import (
     BookModelRisk,

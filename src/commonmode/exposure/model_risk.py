@@ -8,7 +8,8 @@ penalised      Cont's convex measure: every model counts, less its calibration e
 parameters     spread of the value from the calibration's own covariance (delta method)
 worst nearby   worst expected loss over reweightings of the scenarios within a Kullback-Leibler ball
 reserve        value at which the book is carried less the plausible value that is exceeded with
-               90 % confidence (the rule of prudent valuation, Regulation (EU) 2016/101, Article 11)
+               90 % confidence (the rule of prudent valuation, Regulation (EU) 2016/101, Article
+               11); :func:`~commonmode.stats.model_uncertainty.prudent_value` says how it is reached
 =============  =====================================================================================
 
 References
@@ -29,9 +30,10 @@ import numpy as np
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.ids import BookId, CurrencyCode, ModelId
+from commonmode.core.words import usd
 from commonmode.exposure.greeks import Greek, GreekTable
 from commonmode.exposure.quote_fit import QuoteFit
-from commonmode.stats.model_uncertainty import penalised_range, prudent_reserve
+from commonmode.stats.model_uncertainty import PrudentValue, penalised_range, prudent_value
 from commonmode.stats.robust import kl_worst_case_sample, valuation_range
 
 __all__ = ["BookModelRisk", "ModelRiskSettings", "model_risk", "total_reserve"]
@@ -88,12 +90,13 @@ class BookModelRisk:
         NaN without a fit to quotes.
     parameter_sd : float64, shape (M,)
         NaN where not known.
+    shared_error_sd : float64, shape (M,)
+        Beside it, if half of every quote's error were common to its expiry; NaN where not known.
     expected_loss : float
         Mean over the scenarios with equal weights; NaN without scenarios.
     worst_loss : mapping of radius to float
-    reserve : float
+    prudent : PrudentValue
         Over the admitted models; over all of them where fewer than two are.
-    confidence : float
     """
 
     book: BookId
@@ -106,10 +109,27 @@ class BookModelRisk:
     range: float
     penalised: float
     parameter_sd: FloatArray
+    shared_error_sd: FloatArray
     expected_loss: float
+    prudent: PrudentValue
     worst_loss: Mapping[float, float] = field(default_factory=dict)
-    reserve: float = 0.0
-    confidence: float = 0.9
+
+    @property
+    def reserve(self) -> float:
+        """What the book is carried at above its prudent value; 0 if it is not."""
+        return max(self.carried - self.prudent.value, 0.0)
+
+    @property
+    def noise(self) -> tuple[float, float]:
+        """Two deviations from the calibration: quotes off on their own (largest of the models), and
+        with half of each error common to its expiry (least of the models, for what a stiff law
+        misses counts as error too). NaN where not known.
+        """
+        known = np.isfinite(self.parameter_sd)
+        if not known.any():
+            return float("nan"), float("nan")
+        alone, shared = self.parameter_sd[known], self.shared_error_sd[known]
+        return 2.0 * float(alone.max()), 2.0 * float(np.hypot(alone, shared).min())
 
     @property
     def sentence(self) -> str:
@@ -118,28 +138,50 @@ class BookModelRisk:
         basis = f"{count} of {of} models that reproduce the quotes"
         if count < 2:
             basis = f"all {of} models, since only {count} reproduce(s) the quotes"
-        spread = f"their values span {self.range:,.0f} USD" if count >= 2 else (
-            f"all values span {np.ptp(self.values):,.0f} USD"
-        )  # fmt: skip
-        noise = self.parameter_sd[np.isfinite(self.parameter_sd)]
-        if noise.size:
-            spread += f", parameters alone up to {2.0 * noise.max():,.0f} USD (two deviations)"
         text = (
-            f"{self.book}: reserve {self.reserve:,.0f} USD for model risk at "
-            f"{100 * self.confidence:.0f} % on a value of {self.carried:,.0f} USD, from {basis}; "
-            f"{spread}."
+            f"{self.book}: reserve {usd(self.reserve)} for model risk on a value of "
+            f"{usd(self.carried)}, which is worth {usd(self.prudent.value)} or more "
+            f"{self._sure()}, from {basis}. "
         )
+        text += (
+            f"Their values span {usd(self.range)}"
+            if count >= 2
+            else f"All values span {usd(float(np.ptp(self.values)))}"
+        )
+        alone, together = self.noise
+        if np.isfinite(alone):
+            text += f"; the calibration's noise is up to {usd(alone)} (two deviations)"
+        if np.isfinite(together):
+            text += (
+                f", or {usd(together)} and more if half of each quote's error were common to its "
+            )
+            text += "expiry"
+        text += "."
         for radius, loss in self.worst_loss.items():
-            text += f" Expected scenario loss {self.expected_loss:,.0f} USD, "
-            text += f"{loss:,.0f} USD in the worst case within {radius:g} nats."
+            text += f" The market's past moves {_made(self.expected_loss)} on average and "
+            text += f"{_made(loss)} in the worst case within {radius:g} nats."
             break
         if count < 2:
-            return text + " Recalibrate or widen the set of models before relying on the range."
+            return f"{text} What to do: recalibrate, or widen the set of models first."
         return text + (
-            " Hold the reserve, or trade the options on which the models differ."
+            " What to do: hold the reserve, or trade the options on which the models differ."
             if self.reserve > 0
-            else " Nothing to hold: the book is carried at the prudent end."
+            else " What to do: nothing to hold; the book is carried at the prudent end."
         )
+
+    def _sure(self) -> str:
+        told, count = self.prudent, self.prudent.models
+        if not np.isfinite(told.confidence):
+            return "by its only model, with no confidence that could be stated"
+        sure = f"with {100 * told.confidence:.0f} % confidence"
+        if told.normal:
+            sure += f" by a normal law (ranks of {count} reach {100 * told.ranked:.0f} %)"
+        return sure
+
+
+def _made(loss: float) -> str:
+    """A loss, or a gain in words."""
+    return f"lose {usd(loss)}" if loss >= 0 else f"gain {usd(-loss)}"
 
 
 def model_risk(
@@ -148,6 +190,7 @@ def model_risk(
     *,
     own: Mapping[BookId, ModelId] | None = None,
     parameter_sd: FloatArray | None = None,
+    shared_error_sd: FloatArray | None = None,
     scenario_pnl: Mapping[BookId, FloatArray] | None = None,
     settings: ModelRiskSettings | None = None,
 ) -> tuple[BookModelRisk, ...]:
@@ -163,6 +206,8 @@ def model_risk(
         Which model a book is carried by.
     parameter_sd : float64, shape (B, M), optional
         Of :func:`~commonmode.exposure.parameter_risk.parameter_sd`; books sorted.
+    shared_error_sd : float64, shape (B, M), optional
+        Of :func:`~commonmode.exposure.parameter_risk.shared_error_sd`; books sorted.
     scenario_pnl : mapping of BookId to float64 of shape (S,), optional
         P&L of the book under its own model, USD.
     settings : ModelRiskSettings, optional
@@ -181,12 +226,16 @@ def model_risk(
     books, owner = np.unique(table.positions.book, return_inverse=True)
     values = np.zeros((len(books), len(table.models)))
     np.add.at(values, owner, table.usd[:, :, Greek.PRICE])
-    sd = np.full(values.shape, np.nan) if parameter_sd is None else np.asarray(parameter_sd)
-    if sd.shape != values.shape:
-        raise DataError(
-            f"parameter_sd has shape {sd.shape}, expected {values.shape}",
-            remedy="one row per book (sorted), one column per model of the table",
-        )
+    sd, shared = (
+        np.full(values.shape, np.nan) if given is None else np.asarray(given)
+        for given in (parameter_sd, shared_error_sd)
+    )
+    for given in (sd, shared):
+        if given.shape != values.shape:
+            raise DataError(
+                f"deviations have shape {given.shape}, expected {values.shape}",
+                remedy="one row per book (sorted), one column per model of the table",
+            )
     out = []
     for b, name in enumerate(books.tolist()):
         priced = np.isfinite(values[b])
@@ -199,6 +248,7 @@ def model_risk(
                     fits,
                     values[b],
                     sd[b],
+                    shared[b],
                     (own or {}).get(BookId(name)),
                     (scenario_pnl or {}).get(BookId(name)),
                     use,
@@ -223,6 +273,7 @@ def _one(
     fits: Mapping[CurrencyCode, Mapping[ModelId, QuoteFit]],
     values: FloatArray,
     sd: FloatArray,
+    shared: FloatArray,
     own: ModelId | None,
     pnl: FloatArray | None,
     use: ModelRiskSettings,
@@ -243,6 +294,7 @@ def _one(
     admitted: BoolArray = np.asarray(inside >= use.inside)
     enough = int(admitted.sum()) >= 2
     carried = float(value[models.index(own)]) if own in models else float(np.median(value))
+    counted = admitted if enough else np.ones(len(models), np.bool_)
     loss = -np.asarray(pnl, np.float64) if pnl is not None else np.zeros(0)
     known = bool(loss.size) and bool(np.isfinite(loss).all())
     return BookModelRisk(
@@ -256,16 +308,10 @@ def _one(
         range=float(valuation_range(value[admitted])) if enough else float("nan"),
         penalised=float(penalised_range(value, penalty)),
         parameter_sd=spread,
+        shared_error_sd=shared[keep],
         expected_loss=float(loss.mean()) if known else float("nan"),
         worst_loss=MappingProxyType(
             {r: kl_worst_case_sample(loss, r)[0] for r in use.radii} if known else {}
         ),
-        reserve=prudent_reserve(
-            value,
-            carried,
-            spread,
-            confidence=use.confidence,
-            admitted=admitted if enough else None,
-        ),
-        confidence=use.confidence,
+        prudent=prudent_value(value[counted], spread[counted], confidence=use.confidence),
     )

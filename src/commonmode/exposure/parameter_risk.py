@@ -14,19 +14,22 @@ from commonmode.core.arrays import FloatArray, StringArray, frozen
 from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.core.result import Success, capture
 from commonmode.exposure.book import ResolvedBook
+from commonmode.exposure.greeks import Greek, GreekTable
 from commonmode.exposure.revaluation import revalue
 from commonmode.exposure.scenarios import ScenarioGrid
 from commonmode.exposure.surfaces import CALCULATION_ERRORS, FittedSurfaces
+from commonmode.pricing.fitted import SliceSurface
 from commonmode.pricing.fourier.surface import CfSurface
 from commonmode.pricing.ssvi_model import SsviSurface
 from commonmode.register.model import FittedSurface
-from commonmode.stats.model_uncertainty import delta_method_sd
+from commonmode.stats.model_uncertainty import common_error_sd, delta_method_sd
 
-__all__ = ["parameter_sd"]
+__all__ = ["parameter_sd", "shared_error_sd"]
 
 _STEP: Final = (
     0.01  # standard errors: small enough for a slope, large enough for the prices' digits
 )
+_VOL_POINT: Final = 0.01  # in which vega is counted
 _TODAY: Final = ScenarioGrid(spot=np.ones(1))
 
 
@@ -75,6 +78,55 @@ def parameter_sd(
                 variance[touched, m] += _variance(part, held, coin, surface)[touched]
             else:
                 variance[touched, m] = np.nan
+    return np.asarray(books), np.asarray(np.sqrt(variance))
+
+
+def shared_error_sd(
+    table: GreekTable, surfaces: FittedSurfaces, *, share: float = 0.5
+) -> tuple[StringArray, FloatArray]:
+    """Standard deviation of every book's value if quotes of an expiry were off together.
+
+    The fit follows such an error without a residual, so that no covariance of parameters holds it
+    and one snapshot cannot tell it from the market. What is given is what it would be if ``share``
+    of the variance of every quote's error were common to its expiry: vega of the expiry times the
+    error that then goes with the residuals seen. A law fitted to all expiries at once follows one
+    of them less: for such a model it is an upper bound.
+
+    Parameters
+    ----------
+    table : GreekTable
+        Positions of any number of books under M models.
+    surfaces : mapping of underlying to mapping of ModelId to Success or Failure
+    share : float
+        Assumed; not estimated.
+
+    Returns
+    -------
+    books : array of str, shape (B,)
+        Sorted.
+    sd : float64, shape (B, M)
+        USD; NaN where the model has no slices to read residuals from.
+    """
+    held = table.positions
+    books, owner = np.unique(held.book, return_inverse=True)
+    variance = np.zeros((len(books), len(table.models)))
+    curved = held.is_option | held.is_curved_perpetual
+    for name in np.unique(held.underlying[curved]).tolist():
+        rows = np.flatnonzero(curved & (held.underlying == name))
+        expiries, place = np.unique(held.smile_expiry_ms[rows], return_inverse=True)
+        touched = np.isin(np.arange(len(books)), owner[rows])
+        for m, model in enumerate(table.models):
+            fitted = surfaces.get(CurrencyCode(name), {}).get(model)
+            surface = fitted.value if isinstance(fitted, Success) else None
+            if not isinstance(surface, SliceSurface):
+                variance[touched, m] = np.nan
+                continue
+            vega = np.zeros((len(books), len(expiries)))
+            np.add.at(vega, (owner[rows], place), table.usd[rows, m, Greek.VEGA])
+            row, found = surface.slices.locate(expiries)
+            error = surface.slices.rmse
+            seen = np.where(found, error[row], np.median(error)) / _VOL_POINT
+            variance[:, m] += np.where(touched, common_error_sd(vega, seen, share) ** 2, 0.0)
     return np.asarray(books), np.asarray(np.sqrt(variance))
 
 

@@ -26,6 +26,7 @@ from commonmode.core.errors import DataError
 
 __all__ = [
     "PrudentValue",
+    "common_error_sd",
     "delta_method_sd",
     "penalised_range",
     "plausible_quantile",
@@ -84,6 +85,33 @@ def delta_method_sd(gradient: FloatArray, covariance: FloatArray) -> FloatArray:
     g, c = np.asarray(gradient, np.float64), np.asarray(covariance, np.float64)
     variance = np.einsum("...a,...ab,...b->...", g, c, g)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def common_error_sd(slope: FloatArray, seen: FloatArray, share: float = 0.5) -> FloatArray:
+    """Spread of a value from errors that all quotes of an expiry have in common.
+
+    A common error moves the fit and leaves no residual behind: one snapshot cannot tell it from the
+    market. If it were ``share`` of the variance of every error, the residuals would show the rest,
+    and its own standard deviation would be ``seen sqrt(share / (1 - share))``.
+
+    Parameters
+    ----------
+    slope : float64, shape (..., E)
+        Change of the value per unit of common error, by expiry.
+    seen : float64, shape (..., E)
+        Root mean square residual, in the same unit.
+    share : float
+        Assumed, in [0, 1).
+
+    Returns
+    -------
+    float64, shape (...)
+        Independent between expiries.
+    """
+    if not 0.0 <= share < 1.0:
+        raise DataError(f"share {share} of errors in common", remedy="give one in [0, 1)")
+    odds = share / (1.0 - share)
+    return np.asarray(np.sqrt(odds * np.sum((np.asarray(slope) * seen) ** 2, axis=-1)))
 
 
 def plausible_quantile(

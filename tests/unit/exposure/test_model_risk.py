@@ -16,7 +16,7 @@ from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.exposure import Book, Greek, calibrate_surfaces, greek_table, resolve
 from commonmode.exposure.hedging import HedgeRecord, compare_hedges, hedge_errors, record_hedges
 from commonmode.exposure.model_risk import ModelRiskSettings, model_risk, total_reserve
-from commonmode.exposure.parameter_risk import parameter_sd
+from commonmode.exposure.parameter_risk import parameter_sd, shared_error_sd
 from commonmode.exposure.quote_fit import QuoteFit, quote_fit
 from commonmode.market.snapshot import Snapshot
 from commonmode.pricing.black76 import black76_price
@@ -119,6 +119,33 @@ def test_parameter_sd_is_that_of_refits_with_their_covariance(markets: list[Snap
     assert sd[0, 0] == pytest.approx(np.std(values), rel=0.15)
 
 
+def test_quotes_off_together_by_hand(markets: list[Snapshot]) -> None:
+    surfaces = calibrate_surfaces([EssviJoint(id=ESSVI), SviPerExpiry(id=SVI)], markets[0])
+    held = names(markets[0], 2)
+    books = [Book.of("both", [(held[0], 3.0), (held[1], -1.0)]), Book.of("none", [("BTC_USD", 1)])]
+    table = greek_table(resolve(books, markets[0]), surfaces)
+    order, sd = shared_error_sd(table, surfaces)
+    assert order.tolist() == ["both", "none"]
+    assert (sd[1] == 0.0).all()
+    column = table.models.index(ESSVI)
+    vega = table.usd[:, column, Greek.VEGA]
+    fitted = surfaces[BTC][ESSVI]
+    assert isinstance(fitted, Success)
+    slices = fitted.value.slices  # type: ignore[attr-defined]
+    row = slices.locate(table.positions.expiry_ms)[0]
+    points = 100.0 * slices.rmse[row]
+    mine = table.positions.book == "both"
+    alike = len(set(row[mine])) == 1
+    by_hand = (
+        abs(np.sum(vega[mine] * points[mine]))
+        if alike
+        else np.sqrt(np.sum((vega[mine] * points[mine]) ** 2))
+    )
+    assert sd[0, column] == pytest.approx(by_hand)  # half in common: as large as what is seen
+    _, third = shared_error_sd(table, surfaces, share=1.0 / 3.0)
+    assert third[0, column] == pytest.approx(by_hand / np.sqrt(2.0))
+
+
 def test_parameter_sd_of_one_law_for_all_expiries(markets: list[Snapshot]) -> None:
     heston = ModelId("heston")
     surfaces = calibrate_surfaces([HestonModel(id=heston)], markets[0])
@@ -151,12 +178,18 @@ def test_range_and_reserve_by_hand(markets: list[Snapshot]) -> None:
     assert long.admitted.tolist() == [True, True, False]
     assert long.range == pytest.approx(step)
     assert short.range == pytest.approx(step)
-    assert long.reserve == pytest.approx(step)  # carried high, could be worth the lower
-    assert short.reserve == 0.0  # short at the dearer value already
+    # Carried at the higher of two; 90 % of a normal law seen twice: t_1(0.9) = 3.0777.
+    below = 3.0776835 * np.sqrt(0.5) * np.sqrt(1.5)
+    assert long.reserve == pytest.approx((0.5 + below) * step)
+    assert short.reserve == pytest.approx((below - 0.5) * step)
+    assert long.prudent.ranked == pytest.approx(2 / 3)
     assert "2 of 3 models" in long.sentence
-    assert "Hold the reserve" in long.sentence
-    assert "Nothing to hold" in short.sentence
-    assert total_reserve((long, short)) == (pytest.approx(step), pytest.approx(step / 2))
+    assert "90 % confidence by a normal law (ranks of 2 reach 67 %)" in long.sentence
+    assert "What to do: hold the reserve" in long.sentence
+    assert total_reserve((long, short)) == (
+        pytest.approx(2 * below * step),
+        pytest.approx(below * step),
+    )
     assert table.models == long.models
 
 
@@ -176,10 +209,15 @@ def test_parameter_error_adds_to_the_reserve_and_scenarios_to_the_words(
         scenario_pnl={BookId("long"): pnl},
     )
     assert noisy[0].reserve == pytest.approx(7.0 * 1.2815515655446004, rel=1e-6)
+    assert "the calibration's noise is up to $14 (two deviations)" in noisy[0].sentence
     assert noisy[0].expected_loss == pytest.approx(50.0 / 3.0)
     losses = list(noisy[0].worst_loss.values())
     assert noisy[0].expected_loss < losses[0] < losses[1] < losses[2] <= 100.0
-    assert "in the worst case" in noisy[0].sentence
+    assert "past moves lose $17 on average and lose" in noisy[0].sentence
+    assert "in the worst case within 0.02 nats" in noisy[0].sentence
+    carried = exact[0].prudent.value
+    assert exact[0].carried == carried
+    assert "nothing to hold; the book is carried at the prudent end" in exact[0].sentence
     assert np.isnan(noisy[1].expected_loss)
 
 

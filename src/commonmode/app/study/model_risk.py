@@ -29,7 +29,7 @@ from commonmode.exposure.model_risk import (
     model_risk,
     total_reserve,
 )
-from commonmode.exposure.parameter_risk import parameter_sd
+from commonmode.exposure.parameter_risk import parameter_sd, shared_error_sd
 from commonmode.exposure.quote_fit import QuoteFit, quote_fit
 from commonmode.exposure.revaluation import model_surfaces, revalue
 from commonmode.exposure.scenarios import ScenarioGrid
@@ -55,9 +55,16 @@ def look_at_model_risk(context: LookContext) -> LookAnswer | Failure:
     fits = quote_fit(people.surfaces, people.snapshot)
     _, spread = parameter_sd(people.table.positions, people.surfaces, people.table.models)
     notes: list[str] = []
+    _, shared = shared_error_sd(people.table, people.surfaces)
     pnl = _scenario_pnl(context, people, own, notes)
     books = model_risk(
-        people.table, fits, own=own, parameter_sd=spread, scenario_pnl=pnl, settings=use
+        people.table,
+        fits,
+        own=own,
+        parameter_sd=spread,
+        shared_error_sd=shared,
+        scenario_pnl=pnl,
+        settings=use,
     )
     if not books:
         return inapplicable(
@@ -144,16 +151,23 @@ def _findings(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> tuple[F
     doubtful = [one for one in books if int(one.admitted.sum()) < 2]
     said = (
         f"Model reserve of {len(books)} books at {100 * use.confidence:.0f} %: {usd(total)} in "
-        f"sum, {usd(half)} if half of it diversified away, which is too little where models share "
-        f"a cause; most for {largest.book} ({usd(largest.reserve)})."
+        f"sum, {usd(half)} if half of it diversified away; most for {largest.book} "
+        f"({usd(largest.reserve)})."
     )
     if np.isfinite(widest.range):
         said += (
             f" Equally well calibrated models differ most on {widest.book}: {usd(widest.range)}."
         )
+    law = ""
+    if any(one.prudent.normal for one in books):
+        least = min(one.prudent.ranked for one in books)
+        law = f" and errors are normal, for by their ranks they reach {100 * least:.0f} % only"
     said += (
-        " A range is exact at its snapshot: it has no interval, and as nothing is tested no "
-        "detectable effect; the noise of the calibration stands beside it. What to do: "
+        f" The reserve is a bound that holds if the truth is one more model of their kind{law}; it "
+        "is too little where models share a cause. A range is exact at its snapshot: no interval, "
+        "and as nothing is tested no detectable effect. The calibration's noise counts quotes as "
+        "independent: an error that all strikes of an expiry share does not show in one snapshot. "
+        "What to do: "
     )
     said += f"hold the reserve, {largest.book} first" if total > 0 else "nothing to hold"
     if doubtful:
@@ -186,7 +200,11 @@ def _numbers(one: BookModelRisk) -> dict[str, float]:
         "reserve": one.reserve,
         "range": one.range,
         "penalised": one.penalised,
+        "prudent_value": one.prudent.value,
+        "confidence": one.prudent.confidence,
+        "confidence_by_rank": one.prudent.ranked,
         "parameter_sd": _largest(one.parameter_sd),
+        "parameter_sd_half_shared": 0.5 * one.noise[1],
         "expected_loss": one.expected_loss,
         "models_admitted": float(one.admitted.sum()),
     } | {f"worst_loss_{radius:g}": loss for radius, loss in one.worst_loss.items()}
@@ -204,7 +222,8 @@ def _books(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> LookTable:
         f"{100 * use.inside:.0f} % of the quotes inside bid and ask, the range over all models "
         "less their calibration errors (penalised; 0: they differ by no more than they miss the "
         "quotes by), one standard deviation of the value from the "
-        "calibration's noise (largest of the models), the mean loss over the market's past moves "
+        "calibration's noise (largest of the models), the same if half of every quote's error were "
+        "common to its expiry, the mean loss over the market's past moves "
         "and the worst mean loss over reweightings within so many nats of them.",
         (
             "book",
@@ -215,6 +234,7 @@ def _books(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> LookTable:
             "range_usd",
             "penalised_usd",
             "parameters_usd",
+            "half_shared_usd",
             "mean_loss_usd",
             *(f"worst_{radius:g}_nats_usd" for radius in use.radii),
         ),
@@ -228,6 +248,7 @@ def _books(books: Sequence[BookModelRisk], use: ModelRiskSettings) -> LookTable:
                 one.range,
                 one.penalised,
                 _largest(one.parameter_sd),
+                0.5 * one.noise[1],
                 one.expected_loss,
                 *(one.worst_loss.get(radius) for radius in use.radii),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.pricing._compiled import compiled
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "condition_of",
     "copy_to",
     "covariance_of",
+    "damped_step",
     "reweight",
     "substitute",
 ]
@@ -24,17 +25,16 @@ __all__ = [
 @compiled
 def copy_to(source: FloatArray, target: FloatArray) -> None:
     """Copy a contiguous array of any shape, up to the length of the source."""
-    a, b = source.ravel(), target.ravel()
-    for i in range(len(a)):
-        b[i] = a[i]
+    # Flat indices: to ravel costs more than such copies, a reference count for every view.
+    for i in range(source.size):
+        target.flat[i] = source.flat[i]
 
 
 @compiled
 def clear(target: FloatArray) -> None:
     """Set a contiguous array of any shape to zero."""
-    a = target.ravel()
-    for i in range(len(a)):
-        a[i] = 0.0
+    for i in range(target.size):
+        target.flat[i] = 0.0
 
 
 @compiled
@@ -79,6 +79,50 @@ def substitute(a: FloatArray, b: FloatArray, p: int) -> None:
         for q in range(i + 1, p):
             total -= a[q, i] * b[q]
         b[i] = total / a[i, i]
+
+
+@compiled
+def damped_step(
+    x: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    grad: FloatArray,
+    normal: FloatArray,
+    many: int,
+    damping: float,
+    ridge: float,
+    held: BoolArray,
+    work: FloatArray,
+    trial: FloatArray,
+) -> tuple[bool, float]:
+    """Marquardt's step to ``trial``, in a box by projection, and the fall of the cost it promises.
+
+    A bound against which the gradient presses takes its parameter out of the step (``held``).
+    ``normal`` is read below its diagonal; ``ridge`` is a share of its largest entry there, added
+    to all. False where the damped matrix is not positive definite: ``trial`` is left.
+    """
+    top = 0.0
+    for p in range(many):
+        held[p] = (x[p] <= lower[p] and grad[p] > 0.0) or (x[p] >= upper[p] and grad[p] < 0.0)
+        top = max(top, normal[p, p])
+    # The step stands in trial until its promise is known.
+    for p in range(many):
+        trial[p] = 0.0 if held[p] else -grad[p]
+        for q in range(p):
+            work[p, q] = 0.0 if held[p] or held[q] else normal[p, q]
+        work[p, p] = normal[p, p] * (1.0 + damping) + ridge * top + 1e-300
+    if not cholesky(work, many):
+        return False, 0.0
+    substitute(work, trial, many)
+    promise = 0.0
+    for p in range(many):
+        if not held[p]:
+            promise -= 2.0 * grad[p] * trial[p] + normal[p, p] * trial[p] * trial[p]
+            for q in range(p):
+                promise -= 2.0 * normal[p, q] * trial[p] * trial[q]
+    for p in range(many):
+        trial[p] = min(max(x[p] + trial[p], lower[p]), upper[p])
+    return True, promise
 
 
 @compiled

@@ -14,6 +14,7 @@ from commonmode.pricing._dense_kernels import (
     clear,
     copy_to,
     covariance_of,
+    damped_step,
     reweight,
     substitute,
 )
@@ -162,9 +163,11 @@ def sabr_rows(
         np.empty(width),
     )
     grad, normal, jac, u = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
-    grad2, normal2, step, trial = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
+    grad2, normal2, trial = np.empty(3), np.empty((3, 3)), np.empty(3)
     work = np.empty((3, 3))
     held = np.zeros(3, np.bool_)
+    lower = np.array([bounds[0, 0], -_MAX_RHO, bounds[0, 1]])
+    upper = np.array([bounds[1, 0], _MAX_RHO, bounds[1, 1]])
     for e in range(rows):
         n, two, whole, unit, log_scale = 0, 0, 0.0, 0.0, 0.0
         for i in range(width):
@@ -189,8 +192,6 @@ def sabr_rows(
         for i in range(n):
             base[i] /= whole * unit * unit
             om[i] = base[i] * factor[i]
-        lower = (bounds[0, 0], -_MAX_RHO, bounds[0, 1])
-        upper = (bounds[1, 0], _MAX_RHO, bounds[1, 1])
         if np.isfinite(start[e, 0] + start[e, 1] + start[e, 2]) and start[e, 0] > 0.0:
             u[0] = np.log(start[e, 0] / scale)
             u[1] = np.arctanh(min(max(start[e, 1], -0.999), 0.999))
@@ -237,27 +238,11 @@ def sabr_rows(
             damping, done = 1e-3, False
             for _ in range(max_iterations):
                 used += 1
-                top = 0.0
-                for p in range(3):
-                    held[p] = (u[p] <= lower[p] and grad[p] > 0.0) or (
-                        u[p] >= upper[p] and grad[p] < 0.0
-                    )
-                    top = max(top, normal[p, p])
-                for p in range(3):
-                    step[p] = 0.0 if held[p] else -grad[p]
-                    for q in range(p):
-                        work[p, q] = 0.0 if held[p] or held[q] else normal[p, q]
-                    work[p, p] = normal[p, p] * (1.0 + damping) + 1e-12 * top + 1e-300
-                if not cholesky(work, 3):
+                good, promise = damped_step(
+                    u, lower, upper, grad, normal, 3, damping, 1e-12, held, work, trial
+                )
+                if not good:
                     break
-                substitute(work, step, 3)
-                promise = 0.0
-                for p in range(3):
-                    if not held[p]:
-                        promise -= 2.0 * grad[p] * step[p] + normal[p, p] * step[p] * step[p]
-                        for q in range(p):
-                            promise -= 2.0 * normal[p, q] * step[p] * step[q]
-                    trial[p] = min(max(u[p] + step[p], lower[p]), upper[p])
                 done = promise <= tolerance * cost or cost < _EXACT
                 if done:
                     break

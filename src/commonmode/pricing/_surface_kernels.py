@@ -11,7 +11,7 @@ import numpy as np
 from commonmode.core.arrays import FloatArray
 from commonmode.pricing import _surface_maps
 from commonmode.pricing._compiled import compiled
-from commonmode.pricing._dense_kernels import cholesky, clear, copy_to, substitute
+from commonmode.pricing._dense_kernels import clear, copy_to, damped_step
 
 __all__ = ["joint_fit", "slice_starts"]
 
@@ -124,7 +124,7 @@ def joint_fit(
 ) -> tuple[float, int]:
     """Minimise in place; cost and iterations (negative: ran out); slices, d of the solution."""
     many, n = len(u), len(theta)
-    grad, grad2, step, trial = np.empty(many), np.empty(many), np.empty(many), np.empty(many)
+    grad, grad2, trial = np.empty(many), np.empty(many), np.empty(many)
     normal2, work = np.empty((many, many)), np.empty((many, many))
     theta2, rho2, psi2, d2 = np.empty(n), np.empty(n), np.empty(n), np.empty((n, 3, many))
     held = np.zeros(many, np.bool_)
@@ -134,23 +134,10 @@ def joint_fit(
         return np.nan, 0
     for _ in range(max_iterations):
         used += 1
-        for p in range(many):
-            held[p] = (u[p] <= lower[p] and grad[p] > 0.0) or (u[p] >= upper[p] and grad[p] < 0.0)
-        for p in range(many):
-            step[p] = 0.0 if held[p] else -grad[p]
-            for q in range(p):
-                work[p, q] = 0.0 if held[p] or held[q] else normal[p, q]
-            work[p, p] = normal[p, p] * (1.0 + damping) + 1e-300
-        good = cholesky(work, many)
-        promise = 0.0
+        good, promise = damped_step(
+            u, lower, upper, grad, normal, many, damping, 0.0, held, work, trial
+        )
         if good:
-            substitute(work, step, many)
-            for p in range(many):
-                if not held[p]:
-                    promise -= 2.0 * grad[p] * step[p] + normal[p, p] * step[p] * step[p]
-                    for q in range(p):
-                        promise -= 2.0 * normal[p, q] * step[p] * step[q]
-                trial[p] = min(max(u[p] + step[p], lower[p]), upper[p])
             done = promise <= tolerance * cost or cost < _EXACT
             if done:
                 break
@@ -189,27 +176,24 @@ def slice_starts(
     tolerance: float,
 ) -> None:
     """Fit each slice on its own within its butterfly bounds, in place; columns theta, rho, psi."""
-    grad, grad2, step, x, trial = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    grad, grad2, x, trial = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     normal, normal2, work = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    least, most, held = np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3, np.bool_)
     for i in range(len(k)):
         for p in range(3):
             x[p] = start[i, p]
         cost = slice_sums(k[i], w[i], om[i], x[0], x[1], x[2], grad, normal)
         damping = 1e-3
         for _ in range(max_iterations):
-            for p in range(3):
-                step[p] = -grad[p]
-                for q in range(p):
-                    work[p, q] = normal[p, q]
-                work[p, p] = normal[p, p] * (1.0 + damping) + 1e-300
-            if not cholesky(work, 3):
+            # The bounds of psi move with the others: the step is free and cut afterwards.
+            good, _ = damped_step(x, least, most, grad, normal, 3, damping, 0.0, held, work, trial)
+            if not good:
                 break
-            substitute(work, step, 3)
-            trial[0] = max(x[0] + step[0], 0.1 * x[0])
-            trial[1] = min(max(x[1] + step[1], -highest), highest)
+            trial[0] = max(trial[0], 0.1 * x[0])
+            trial[1] = min(max(trial[1], -highest), highest)
             lean = 1.0 + np.abs(trial[1])
             top = min(4.0 / lean, 2.0 * np.sqrt(trial[0] / lean))
-            trial[2] = min(max(x[2] + step[2], 1e-3 * top), top)
+            trial[2] = min(max(trial[2], 1e-3 * top), top)
             new = slice_sums(k[i], w[i], om[i], trial[0], trial[1], trial[2], grad2, normal2)
             if new < cost:
                 gain = cost - new

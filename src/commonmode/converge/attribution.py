@@ -277,6 +277,7 @@ class Attribution:
                     t=float(test.t[g]),
                     p_single=float(test.p_single[g]),
                     p_adjusted=float(test.p_adjusted[g]),
+                    blocks=len(view.contributions),
                 )
             )
         return tuple(kept)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
+
+from commonmode.converge.finding import FOUND, between
+from commonmode.stats.detectable import detectable_effect
 
 if TYPE_CHECKING:
     from commonmode.converge.attribution_result import Attributed, AttributionResult
@@ -26,30 +30,41 @@ def attribution_sentence(result: AttributionResult) -> str:
     result : AttributionResult
     """
     if not result.components and not result.undeclared:
-        return "No model's card names a part that another uses: there is nothing to attribute."
+        return (
+            "No model's card names a part that another uses: there is nothing to attribute, so no "
+            "interval and no detectable effect. What to do: complete the cards."
+        )
     if result.advised is not None:
-        parts = [_advice(result.advised)]
+        said, todo = _advice(result.advised)
     elif result.causes:
-        parts = [_doubt(result)]
+        said, todo = _doubt(result)
     else:
-        parts = [_nothing(result)]
-    parts += [
-        f"{', '.join(group.group.members)} move together beyond every declared cause "
-        f"(adjusted p {group.p_adjusted:.3g}): ask what they share that no card names."
-        for group in result.undeclared[:1]
-    ]
-    return " ".join([*parts, *_of_bias(result)])
+        said, todo = _nothing(result)
+    parts, advice = [said], [todo] * bool(todo)
+    for group in result.undeclared[:1]:
+        low, high = group.interval
+        parts.append(
+            f"{', '.join(group.group.members)} move together beyond every declared cause "
+            f"({group.estimate:+.2f}, {between(low, high, '+.2f')}; adjusted p "
+            f"{group.p_adjusted:.3g})."
+        )
+        advice.append("ask what they share that no card names")
+    parts += _of_bias(result)
+    if not advice:
+        advice = ["nothing; smaller excesses than the one named would not have been found"]
+    return f"{' '.join(parts)} What to do: {'; '.join(advice)}."
 
 
-def _advice(cause: Attributed) -> str:
-    return (
+def _advice(cause: Attributed) -> tuple[str, str]:
+    said = (
         f"{cause.group.name}{_tied(cause)} is the likeliest cause: its {_excess(cause)} "
-        f"(adjusted p {cause.p_value:.3g}; ahead of every part that overlaps it in "
-        f"{_percent(cause.ahead_share)} of resamples).{_bystanders(cause)} Take it apart first."
+        f"({_interval(cause)}; adjusted p {cause.p_value:.3g}; ahead of every part that overlaps "
+        f"it in {_percent(cause.ahead_share)} of resamples).{_bystanders(cause)}"
     )
+    return said, "take it apart first"
 
 
-def _doubt(result: AttributionResult) -> str:
+def _doubt(result: AttributionResult) -> tuple[str, str]:
     """A part stands by its test, and another that overlaps it fits better."""
     cause = result.causes[0]
     mine = set(cause.group.members)
@@ -60,57 +75,81 @@ def _doubt(result: AttributionResult) -> str:
     rivals = [one for one in rivals if one is not cause][:_MOST_RIVALS]
     names = [one.group.name for one in rivals]
     users = [f"{one.group.name} by {', '.join(one.group.members)}" for one in (cause, *rivals)]
-    return (
-        f"{cause.group.name}{_tied(cause)}: its {_excess(cause)} (adjusted p "
+    said = (
+        f"{cause.group.name}{_tied(cause)}: its {_excess(cause)} ({_interval(cause)}; adjusted p "
         f"{cause.p_value:.3g}), but which part is behind it cannot be told, and none is to be "
         f"taken apart on this: it fits better than {' and '.join(names)} in only "
-        f"{_percent(cause.ahead_share)} of resamples, and they overlap ({'; '.join(users)}). "
-        f"To decide it takes models that use one of them and none of the others, beside these "
-        f"{result.models}."
+        f"{_percent(cause.ahead_share)} of resamples, and they overlap ({'; '.join(users)})."
     )
+    todo = (
+        f"add models that use one of them and none of the others, beside these {result.models}, "
+        "to decide it"
+    )
+    return said, todo
 
 
-def _nothing(result: AttributionResult) -> str:
+def _nothing(result: AttributionResult) -> tuple[str, str]:
     level = f"{100 * result.alpha:g} %"
     if not result.components:
-        return "No model's card names a part that another uses."
-    none = f"None of {len(result.components)} declared components is a cause at {level}."
+        return "No model's card names a part that another uses.", ""
+    none = f"None of {len(result.components)} declared components is a cause at {level}"
     nearest = result.components[0]
     found = nearest.deviation
-    if not found.estimate > 0.0:
-        return none
     if not found.identified:
-        return (
-            f"{none} {nearest.group.name} fits best and cannot be judged: among {result.models} "
-            "models too few pairs are without it. It takes more models that do not use it."
+        said = (
+            f"{none}. {nearest.group.name} fits best and cannot be judged: among {result.models} "
+            "models too few pairs are without it, so there is no interval and no detectable effect."
         )
-    return (
-        f"{none} {nearest.group.name} fits best (first in {_percent(nearest.first_share)} of "
-        f"resamples): its {_excess(nearest)}, but that cannot be told from chance, or from what "
-        f"pairs without it have (adjusted p {nearest.p_value:.2g}). {_needed(found, result)}"
+        return said, "add models that do not use it"
+    if not found.estimate > 0.0:
+        return f"{none}: no users move together more than others ({_detectable(result)}).", ""
+    needed, todo = _needed(found, result)
+    said = (
+        f"{none}. {nearest.group.name} fits best (first in {_percent(nearest.first_share)} of "
+        f"resamples): its {_excess(nearest)} ({_interval(nearest)}), but that cannot be told from "
+        f"chance, or from what pairs without it have (adjusted p {nearest.p_value:.2g}; "
+        f"{_detectable(result)}). {needed}"
     )
+    return said.rstrip(), todo
 
 
-def _needed(found: GroupContrast, result: AttributionResult) -> str:
+def _needed(found: GroupContrast, result: AttributionResult) -> tuple[str, str]:
     """How much longer a history would find an excess of this size, where any would."""
     models = f"models, with it and without, beside these {result.models}"
     if found.p_adjusted <= result.alpha:
         # Significant, and so explained by a part that ranks higher or on its own no cause.
-        return f"To tell it from the others takes further {models}."
+        return "", f"tell it from the others by further {models}"
     sampling = found.standard_error**2 - found.between_pairs**2
     room = (found.estimate / result.critical) ** 2 - found.between_pairs**2
     if not room > 0.0:
         return (
-            "A longer history would not settle it: pairs that share no such part are as unlike "
-            f"one another. It takes further {models}."
+            "A longer history would not settle it: pairs that share no such part are as unlike one "
+            "another.",
+            f"judge it again with further {models}",
         )
     times = sampling / room
     if times > _LONGEST:
-        return f"No history that anyone will see settles so small an excess; further {models} may."
+        return (
+            "No history that anyone will see settles so small an excess.",
+            f"judge it again with further {models}",
+        )
     return (
-        f"An excess of this size is found in half of all histories {times:.1f} times as long, or "
-        f"with further {models}."
+        f"An excess of this size is found in half of all histories {times:.1f} times as long.",
+        f"judge it again with such a history, or with further {models}",
     )
+
+
+def _detectable(result: AttributionResult) -> str:
+    """Excess of the best fitting part that its test would have found."""
+    found = result.components[0].deviation
+    size = float("inf")
+    if found.blocks > 1 and math.isfinite(result.critical):
+        size = detectable_effect(result.critical, found.blocks) * found.centred_error
+    return f"an excess of {size:.2f} {FOUND}" if size < 1.0 else "none could have been found"
+
+
+def _interval(one: Attributed) -> str:
+    return between(*one.deviation.interval, "+.2f")
 
 
 def _of_bias(result: AttributionResult) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from scipy.special import stdtrit
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.ids import ComponentId, ModelId
@@ -75,6 +76,8 @@ class GroupContrast:
     between_pairs : float
         Part of the standard error that is due to pairs being unlike one another for reasons of
         their own: a longer history does not make it smaller. 0 where it was not estimated.
+    blocks : int
+        Of time that the standard error rests on; 0 where that is not known.
     """
 
     group: Group
@@ -87,6 +90,27 @@ class GroupContrast:
     confounded_with: tuple[str, ...] = ()
     explained_by: str = ""
     between_pairs: float = 0.0
+    blocks: int = 0
+
+    @property
+    def centred_error(self) -> float:
+        """Standard error about the estimate; ``standard_error`` is about none, as tests ask.
+
+        NaN where the blocks are not known.
+        """
+        if self.blocks < 2:
+            return float("nan")
+        own, between = self.standard_error**2, self.between_pairs**2
+        within = max(own - between - (self.t * self.standard_error) ** 2 / self.blocks, 0.0)
+        return float(np.sqrt(within * self.blocks / (self.blocks - 1) + between))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, Student's over blocks; NaN where those are not known."""
+        if self.blocks < 2:
+            return float("nan"), float("nan")
+        half = float(stdtrit(self.blocks - 1, 0.975)) * self.centred_error
+        return max(self.estimate - half, -1.0), min(self.estimate + half, 1.0)
 
 
 def declared_groups(models: Sequence[ModelId], cards: Sequence[Card]) -> tuple[Group, ...]:
@@ -178,6 +202,7 @@ def contrast_groups(
             identified=bool(found.told_apart[g]),
             confounded_with=alike[g],
             between_pairs=float(between[g]),
+            blocks=len(contributions),
         )
         for g in order
     )

@@ -18,7 +18,7 @@ from commonmode.exposure.greeks import Greek, GreekTable
 from commonmode.exposure.revaluation import revalue
 from commonmode.exposure.scenarios import ScenarioGrid
 from commonmode.exposure.surfaces import CALCULATION_ERRORS, FittedSurfaces
-from commonmode.pricing.fitted import SliceSurface
+from commonmode.pricing.fitted import SliceTable
 from commonmode.pricing.fourier.surface import CfSurface
 from commonmode.pricing.ssvi_model import SsviSurface
 from commonmode.register.model import FittedSurface
@@ -117,15 +117,14 @@ def shared_error_sd(
         touched = np.isin(np.arange(len(books)), owner[rows])
         for m, model in enumerate(table.models):
             fitted = surfaces.get(CurrencyCode(name), {}).get(model)
-            surface = fitted.value if isinstance(fitted, Success) else None
-            if not isinstance(surface, SliceSurface):
+            slices = getattr(fitted.value, "slices", None) if isinstance(fitted, Success) else None
+            if not isinstance(slices, SliceTable):
                 variance[touched, m] = np.nan
                 continue
             vega = np.zeros((len(books), len(expiries)))
             np.add.at(vega, (owner[rows], place), table.usd[rows, m, Greek.VEGA])
-            row, found = surface.slices.locate(expiries)
-            error = surface.slices.rmse
-            seen = np.where(found, error[row], np.median(error)) / _VOL_POINT
+            row, found = slices.locate(expiries)
+            seen = np.where(found, slices.rmse[row], np.median(slices.rmse)) / _VOL_POINT
             variance[:, m] += np.where(touched, common_error_sd(vega, seen, share) ** 2, 0.0)
     return np.asarray(books), np.asarray(np.sqrt(variance))
 

@@ -46,7 +46,7 @@ def test_the_planted_part_is_the_first_cause(planted: ForecastWorld) -> None:
     assert (first.rank_low, first.rank_high) == (1, 1)
     assert not found.undeclared
     assert PLANTED in found.sentence
-    assert "Take it apart first" in found.sentence
+    assert "take it apart first" in found.sentence
     # Everybody has a place, and only one of them is sure.
     assert len(found.components) == len(declared_groups(planted.models, planted.cards))
 

@@ -29,6 +29,7 @@ def part(
     estimate: float = 0.4,
     error: float = 0.2,
     between: float = 0.0,
+    blocks: int = 0,
     identified: bool = True,
 ) -> Attributed:
     members = tuple(ModelId(user) for user in users)
@@ -42,6 +43,7 @@ def part(
         p_adjusted=p,
         identified=identified,
         between_pairs=between,
+        blocks=blocks,
     )
     return Attributed(
         group=group,
@@ -73,7 +75,7 @@ def test_a_part_that_stands_and_leads_is_to_be_taken_apart() -> None:
     assert found.advised is found.components[0]
     assert "x is the likeliest cause: its 3 users have +0.40 more" in found.sentence
     assert "ahead of every part that overlaps it in 90 % of resamples" in found.sentence
-    assert found.sentence.endswith("Take it apart first.")
+    assert found.sentence.endswith("What to do: take it apart first.")
 
 
 @pytest.mark.parametrize("ahead", [0.0, 0.01, 0.5])
@@ -83,7 +85,7 @@ def test_a_part_that_stands_behind_another_is_no_ground_to_act(ahead: float) -> 
     assert found.causes == (first,)
     assert found.advised is None
     said = found.sentence
-    assert "Take it apart" not in said
+    assert "take it apart" not in said
     assert f"it fits better than y in only {100 * ahead:.0f} % of resamples" in said
     # Who overlaps and what would decide it, and nobody who does not overlap.
     assert "x by a, b; y by a, b, c" in said
@@ -104,8 +106,9 @@ def test_nothing_stands_and_a_longer_history_would_help() -> None:
     said = result(part("x", "ab", estimate=0.4, error=0.2)).sentence
     assert said.startswith("None of 1 declared components is a cause at 5 %.")
     assert "x fits best (first in 30 % of resamples)" in said
-    assert "histories 1.6 times as long, or with further models" in said
-    assert "Take it apart" not in said
+    assert "histories 1.6 times as long." in said
+    assert "What to do: judge it again with such a history, or with further models" in said
+    assert "take it apart" not in said
 
 
 def test_nothing_stands_and_no_history_would_help() -> None:
@@ -123,7 +126,23 @@ def test_nothing_to_compare_with_is_said() -> None:
 
 def test_nothing_together_is_not_explained_away() -> None:
     said = result(part("x", "ab", estimate=-0.1)).sentence
-    assert said == "None of 1 declared components is a cause at 5 %."
+    assert said.startswith("None of 1 declared components is a cause at 5 %: no users move together")
+    assert "What to do: nothing" in said
+
+
+def test_an_excess_has_its_interval_and_what_would_have_been_found() -> None:
+    # Blocks' sum of squares .04 about none, of which .4^2 / 16 is the excess itself.
+    one = part("x", "ab", estimate=0.4, error=0.2, blocks=16)
+    error = np.sqrt((0.04 - 0.4**2 / 16) * 16 / 15)
+    assert one.deviation.centred_error == pytest.approx(error)
+    half = 2.131449545559323 * error  # Student's, 15 degrees of freedom
+    assert one.deviation.interval == pytest.approx((0.4 - half, 0.4 + half))
+    said = result(one).sentence
+    assert f"({0.4 - half:+.2f} to {0.4 + half:+.2f})" in said
+    assert "would have been found with 80 % probability" in said
+    few = result(part("x", "ab")).sentence
+    assert "no interval: too few blocks of time" in few
+    assert "none could have been found" in few
 
 
 def biased(p: float) -> LayerRegression:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtrc, ndtri
+from scipy.special import chdtrc, stdtrit
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
-from commonmode.stats.blocks import block_edges
-from commonmode.stats.samples import extremal_index
+from commonmode.stats.blocks import block_edges, block_sums
 
 __all__ = ["BENFORD", "BenfordTest", "TailExponent", "benford_test", "first_digits", "hill_tail"]
 
@@ -95,7 +94,7 @@ class TailExponent:
     ----------
     exponent : float
     interval : (float, float)
-        95 %, for clustered exceedances.
+        95 %, for sizes that come in runs; the choice of ``start`` is not in it.
     start : float
         Where the tail begins.
     count : int
@@ -109,13 +108,18 @@ class TailExponent:
 
 
 def hill_tail(
-    values: FloatArray, *, smallest: int = 50, largest_share: float = 0.2, level: float = 0.95
+    values: FloatArray,
+    *,
+    smallest: int = 50,
+    largest_share: float = 0.2,
+    level: float = 0.95,
+    blocks: int = 40,
 ) -> TailExponent:
     """Hill's estimate over the tail that a power law fits best.
 
     Hill (1975), Annals of Statistics 3(5); the start minimises the Kolmogorov-Smirnov distance
     (Clauset, Shalizi & Newman 2009, SIAM Review 51(4), section 3.3) among a hundred starts. The
-    interval counts clusters of exceedances, not exceedances.
+    interval is Student's over blocks of time, since one order is filled in several equal parts.
 
     Parameters
     ----------
@@ -127,6 +131,8 @@ def hill_tail(
         Largest share of the sample that may count as its tail.
     level : float
         Of the interval.
+    blocks : int
+        Of time.
     """
     x = np.asarray(values, dtype=np.float64)
     ordered = np.sort(x)[::-1]
@@ -153,7 +159,11 @@ def hill_tail(
             "too many equal sizes for a tail", remedy="the sizes are capped or come from a few lots"
         )
     _, count, start = best
-    exponent = 1.0 / float(np.log(ordered[:count] / start).mean())
-    clusters = max(count * extremal_index(x > start), 2.0)
-    reach = float(ndtri(0.5 + level / 2.0)) * exponent / float(np.sqrt(clusters))
+    mean = float(np.log(ordered[:count] / start).mean())
+    beyond = x > start
+    left = np.where(beyond, np.log(np.maximum(x, start) / start) - mean, 0.0)
+    sums = block_sums(left, block_edges(len(x), min(blocks, len(x))))
+    error = float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(sums**2))) / (count * mean)
+    exponent = 1.0 / mean
+    reach = float(stdtrit(len(sums) - 1, 0.5 + level / 2.0)) * exponent * error
     return TailExponent(exponent, (exponent - reach, exponent + reach), float(start), count)

@@ -15,6 +15,7 @@ from commonmode.market.clock import utc_iso
 from commonmode.market.history import History
 from commonmode.market.integrity.screen import Screen, not_applicable, verdict_of
 from commonmode.stats.blocks import block_edges, block_sums, choose_block_count
+from commonmode.stats.runs import longest_run
 from commonmode.stats.signflip import sign_flip_max_test
 
 __all__ = [
@@ -34,9 +35,9 @@ _SEGMENT_MS: Final = 30 * 24 * 3_600_000
 def frozen_bars(history: History, *, alpha: float = 0.01) -> Screen:
     """The longest run of unchanged closes, against runs that rounding makes.
 
-    A close repeats by chance with the probability p that a run of repeats begins after a bar that
-    moved (long runs do not raise it). The longest of n bars exceeds R with probability
-    ``1 - (1 - p^R)^n``; a venue that stops updating exceeds that by far.
+    A close repeats by chance, more often in quiet hours than in busy ones
+    (:func:`commonmode.stats.runs.longest_run`); a venue that stops updating exceeds by far what
+    such a chance makes.
 
     Parameters
     ----------
@@ -44,38 +45,25 @@ def frozen_bars(history: History, *, alpha: float = 0.01) -> Screen:
     alpha : float
     """
     name, subject = "frozen venue", history.instrument
-    source = "geometric runs (Erdos & Renyi 1970, J. d'Analyse Mathematique 23)"
+    source = "beta-geometric runs (Erdos & Renyi 1970; Weinberg & Gladen 1986)"
     close = history.column("close")
-    next_to = np.diff(history.times_ms) == history.step_ms
-    same = (np.diff(close) == 0) & next_to
+    same = (np.diff(close) == 0) & (np.diff(history.times_ms) == history.step_ms)
     if len(same) < _FEWEST:
         return not_applicable(name, subject, f"{len(same) + 1} bars", source)
-    moved = ~same
-    begins = same & np.concatenate(([True], moved[:-1]))
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
-    lengths = edges[1::2] - edges[::2]
-    longest = int(lengths.max()) if lengths.size else 0
-    # One half is added to each count: no repeat in n bars does not mean that there never is one.
-    chance = (float(begins.sum()) + 0.5) / (float(moved.sum()) + 1.0)
-    chance = min(chance, 1.0 - 1e-12)
-    n = len(same)
-    p_value = float(-np.expm1(n * np.log1p(-(chance**longest)))) if longest else 1.0
-    allowed = float(np.log(-np.expm1(np.log1p(-alpha) / n)) / np.log(chance))
-    where = ""
-    if longest:
-        start = int(edges[::2][int(np.argmax(lengths))])
-        where = f", from {utc_iso(int(history.times_ms[start]))}"
+    found = longest_run(same, alpha=alpha)
+    where = f", from {utc_iso(int(history.times_ms[found.start]))}" if found.length else ""
     text = (
-        f"{subject}: the close stays the same for up to {longest} bars{where}; by chance for "
-        f"{max(allowed, 0.0):.0f} (p = {p_value:.2g}); {int(same.sum())} of {n:,} bars repeat it."
+        f"{subject}: the close stays the same for up to {found.length} bars{where}; by chance for "
+        f"{found.allowed:.0f} (p = {found.p_value:.2g}); {int(same.sum())} of {len(same):,} bars "
+        "repeat it."
     )
     return Screen(
         name,
         subject,
-        verdict_of(p_value < alpha),
-        float(longest),
-        allowed,
-        p_value,
+        verdict_of(found.p_value < alpha),
+        float(found.length),
+        found.allowed,
+        found.p_value,
         int(same.sum()),
         text,
         source,

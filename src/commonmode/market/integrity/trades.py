@@ -206,7 +206,7 @@ def matched_pairs(
     shuffled = np.empty_like(x)
     for s in range(shuffles):
         # A random key within each group: the groups stay in place, their members move.
-        moved = np.lexsort((generator.random(len(x)), group))
+        moved = np.argsort(group + generator.random(len(x)))
         shuffled[order] = x[moved]
         null[s] = pairs(shuffled)
     p_value = float((1 + (null >= observed).sum()) / (1 + shuffles))

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from commonmode.core.arrays import FloatArray
+from commonmode.pricing.kernels import _plain
 from commonmode.pricing.kernels._compile import (
     block_of,
     compiled_loop,
@@ -39,6 +40,8 @@ _WING: Final = 0.8
 # A last step below this leaves .3 times its fourth power, less than rounding.
 _SETTLED: Final = 1.5e-4
 _MORE: Final = 6
+
+_plain_option = njit(inline="always", error_model="numpy")(_plain.plain_option)
 
 
 @njit(inline="always", error_model="numpy")
@@ -139,21 +142,6 @@ def _row(p: float, f: float, k: float, sign: float) -> tuple[float, float, float
     return x, (p - max(sign * (f - k), 0.0)) * per_root, min(f, k) * per_root
 
 
-@njit(inline="always", error_model="numpy")
-def _plain(f: float, k: float, t: float, rt: float, sign: float) -> bool:
-    return (
-        (f >= 1e-75)
-        & (f <= 1e75)
-        & (k >= 1e-75)
-        & (k <= 1e75)
-        & (t >= 1e-12)
-        & (t <= 1e6)
-        & (rt <= 300.0)
-        & (rt >= -300.0)
-        & (abs(sign) == 1.0)
-    )
-
-
 def implied_vol_loop(discounted: bool) -> Callable[..., int]:
     """A compiled loop ``(price, F, K, T, sign, rate, out) -> rows not settled``; those are NaN.
 
@@ -194,8 +182,8 @@ def implied_vol_loop(discounted: bool) -> Callable[..., int]:
                     p = p * vexp(rt)
                 x, beta, top = _row(p, fs[i], ks[i], sgs[i])
                 total, change = _two_steps(x, beta, top)
-                good = _plain(fs[i], ks[i], ts[i], rt, sgs[i]) & (beta >= 1e-290) & (beta < top)
-                good = good & (change <= _SETTLED)
+                plain = _plain_option(fs[i], ks[i], ts[i], rt, sgs[i])
+                good = plain & (beta >= 1e-290) & (beta < top) & (change <= _SETTLED)
                 open_rows += 0 if good else 1
                 out[0, first + i] = total / math.sqrt(ts[i]) if good else np.nan
             if open_rows > 0:
@@ -207,7 +195,7 @@ def implied_vol_loop(discounted: bool) -> Callable[..., int]:
                             rt = rs[i] * ts[i]
                             p = p * vexp(rt)
                         x, beta, top = _row(p, fs[i], ks[i], sgs[i])
-                        plain = _plain(fs[i], ks[i], ts[i], rt, sgs[i])
+                        plain = _plain_option(fs[i], ks[i], ts[i], rt, sgs[i])
                         if plain and beta >= 1e-290 and beta < top:
                             out[0, start + i] = _more_steps(x, beta, top) / math.sqrt(ts[i])
                         odd += 1 if math.isnan(out[0, start + i]) else 0

@@ -6,12 +6,8 @@ many rows to be in flight, with what they hand on in a small array that stays in
 cache (.7 of the time of the single loop). The Greeks that need no erfcx are stored in the stages
 that follow, spread over them, so that the stores hide behind the arithmetic.
 
-Every loop is branch-free. It is right on rows that are *plain*, that is
-
-``1e-75 <= F, K <= 1e75``, ``1e-12 <= T <= 1e6``, ``1e-8 <= vol <= 1e6``, ``|r T| <= 300``;
-
-the other rows (expired, without volatility, worthless, NaN) are counted, and the caller redoes
-them with the numpy twin, whose limits are exact.
+Every loop is branch-free. It is right on rows that are *plain* in option and volatility
+(``_plain``); the others are counted.
 """
 
 from __future__ import annotations
@@ -23,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from commonmode.core.arrays import FloatArray
+from commonmode.pricing.kernels import _plain
 from commonmode.pricing.kernels._math import (
     binary_ratio,
     erfcx_arguments,
@@ -58,21 +55,8 @@ _FAR: Final = 9
 _FAR_SCALE: Final = 10
 _DISCOUNT: Final = _NEAR  # once the price is there
 
-
-@njit(inline="always", error_model="numpy")
-def _plain(f: float, k: float, t: float, v: float, rt: float) -> bool:
-    return (
-        (f >= 1e-75)
-        & (f <= 1e75)
-        & (k >= 1e-75)
-        & (k <= 1e75)
-        & (t >= 1e-12)
-        & (t <= 1e6)
-        & (v >= 1e-8)
-        & (v <= 1e6)
-        & (rt <= 300.0)
-        & (rt >= -300.0)
-    )
+_plain_option = njit(inline="always", error_model="numpy")(_plain.plain_option)
+_plain_vol = njit(inline="always", error_model="numpy")(_plain.plain_vol)
 
 
 @njit(inline="always", error_model="numpy")
@@ -108,7 +92,7 @@ def run_of_rows(
         k = ks[i]
         t = ts[i]
         rt = rs[i] * t if discounted else 0.0
-        odd += 0 if _plain(f, k, t, vs[i], rt) & (abs(sgs[i]) == 1.0) else 1
+        odd += 0 if _plain_option(f, k, t, rt, sgs[i]) & _plain_vol(vs[i]) else 1
         root = math.sqrt(t)
         s = vs[i] * root
         power, scaled = binary_ratio(f, k)

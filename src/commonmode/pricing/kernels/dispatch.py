@@ -23,6 +23,7 @@ from commonmode.core.errors import ConfigurationError
 from commonmode.pricing.black76 import black76_greeks, black76_price
 from commonmode.pricing.implied_vol import black76_implied_vol
 from commonmode.pricing.inverse import inverse_greeks, inverse_price
+from commonmode.pricing.kernels._plain import plain_option, plain_vol
 from commonmode.pricing.kernels.columns import (
     BLOCK,
     INVERSE,
@@ -144,11 +145,9 @@ def _twin_blocks(
 
 
 def _not_plain(f: Any, k: Any, t: Any, v: Any, sign: Any, rate: Any) -> Any:
-    """Rows the compiled loops leave to the twin; the condition of ``_black76``."""
+    """Rows the compiled loops leave to the twin."""
     with np.errstate(all="ignore"):
-        plain = (f >= 1e-75) & (f <= 1e75) & (k >= 1e-75) & (k <= 1e75)
-        plain &= (t >= 1e-12) & (t <= 1e6) & (v >= 1e-8) & (v <= 1e6)
-        return ~(plain & (np.abs(rate * t) <= 300.0) & (np.abs(sign) == 1.0))
+        return ~(plain_option(f, k, t, rate * t, sign) & plain_vol(v))
 
 
 def _fields(result: Any, names: tuple[str, ...]) -> list[FloatArray]:

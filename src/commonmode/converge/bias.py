@@ -10,6 +10,7 @@ import numpy as np
 from commonmode.converge.bias_kinds import (
     BiasKind,
     anchoring,
+    detectable_bias,
     identification,
     market_regime,
     moment_builders,
@@ -20,13 +21,11 @@ from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.stats.blocks import block_edges, choose_block_count, integrated_autocorrelation_time
-from commonmode.stats.detectable import detectable_effect
 from commonmode.stats.moments import BlockMoments, unbiased_products
-from commonmode.stats.signflip import sign_flip_max_test
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Bias", "BiasEstimate", "BiasResult", "bias_similarity", "pattern_similarity"]
 
-_POWER = 0.8
 _FEWEST_CELLS = 100
 _FEWEST_TIMES = 60
 
@@ -47,8 +46,8 @@ class BiasEstimate:
     p_single, p_adjusted : float
         Two-sided; adjusted for all models and kinds (or, of the crowd, all kinds) at once.
     detectable : float
-        Size that is found with 80 % probability at the adjusted level; infinite where the blocks
-        are too few to reject.
+        A bias of this kind and no other that is found with 80 % probability at the adjusted level,
+        of the sign that is harder to find; infinite where the blocks are too few to reject.
     cells : int
     """
 
@@ -193,6 +192,10 @@ class Bias:
         regime = market_regime(panel, calm=self.calm, stress=self.stress, warmup=self.warmup)
         moments, edges = _moments(panel, regime, self.minimum_block_rows)
         crowd = {kind: _crowd(m) for kind, m in moments.items()}
+        single, shared = self._tested(moments, "models"), self._tested(crowd, "crowd")
+        # A biased model no longer fails with the others: its kinds are tests of their own beside
+        # theirs, as many as the crowd's, and the critical value rises by them.
+        own = float(np.quantile(np.maximum(single.law, shared.law), 1.0 - self.alpha))
         self.result_ = BiasResult(
             models=panel.models,
             panel_kind=panel.kind,
@@ -200,8 +203,8 @@ class Bias:
             kinds=tuple(moments),
             times=len(panel.times_ms),
             blocks=len(edges) - 1,
-            estimates=self._tested(moments, panel.models, "models"),
-            shared=self._tested(crowd, (None,), "crowd"),
+            estimates=self._estimates(panel, moments, panel.models, single, own),
+            shared=self._estimates(panel, crowd, (None,), shared, shared.critical),
             alpha=self.alpha,
             implied_level=_implied_levels(panel),
             anchoring_by_regime=_by_regime(panel, regime, edges),
@@ -209,23 +212,27 @@ class Bias:
         )
         return self
 
-    def _tested(
-        self,
-        moments: Mapping[BiasKind, BlockMoments],
-        models: Sequence[ModelId | None],
-        family: str,
-    ) -> tuple[BiasEstimate, ...]:
+    def _tested(self, moments: Mapping[BiasKind, BlockMoments], family: str) -> MaxTest:
         columns = np.concatenate([m.contributions for m in moments.values()], axis=1)
-        test = sign_flip_max_test(
+        return sign_flip_max_test(
             np.concatenate([columns, -columns], axis=1),
             flips=self.flips,
             alpha=self.alpha,
             rng=stream(self.rng, "bias", family),
         )
-        m = columns.shape[1]
-        single = np.minimum(1.0, 2.0 * np.minimum(test.p_single[:m], test.p_single[m:]))
-        adjusted = np.minimum(test.p_adjusted[:m], test.p_adjusted[m:])
-        need = detectable_effect(test.critical, len(columns), power=_POWER)
+
+    def _estimates(
+        self,
+        panel: ErrorPanel,
+        moments: Mapping[BiasKind, BlockMoments],
+        models: Sequence[ModelId | None],
+        test: MaxTest,
+        critical: float,
+    ) -> tuple[BiasEstimate, ...]:
+        half = len(test.t) // 2
+        single = np.minimum(1.0, 2.0 * np.minimum(test.p_single[:half], test.p_single[half:]))
+        adjusted = np.minimum(test.p_adjusted[:half], test.p_adjusted[half:])
+        detectable = [detectable_bias(panel, k, m, critical) for k, m in moments.items()]
         found = []
         for i, model in enumerate(models):
             for j, (kind, moment) in enumerate(moments.items()):
@@ -242,7 +249,7 @@ class Bias:
                         interval=(float(low), float(high)),
                         p_single=float(single[column]),
                         p_adjusted=float(adjusted[column]),
-                        detectable=float(need * error),
+                        detectable=float(detectable[j][i]),
                         cells=int(moment.rows[i]),
                     )
                 )
@@ -279,10 +286,11 @@ def _moments(
     """Moments of the kinds that the panel can carry, and the edges of their blocks."""
     builders = moment_builders(panel, regime)
     t = len(panel.times_ms)
-    # Row by row first: how long the dependence of what is summed lasts decides the blocks.
+    # Row by row first: how long the dependence of what is summed lasts decides the blocks. Of its
+    # noise: a bias itself would last as long as what it goes by.
     rowwise = {kind: build(block_edges(t, t)) for kind, build in builders.items()}
     memory = [
-        integrated_autocorrelation_time(m.contributions.mean(axis=1, keepdims=True))
+        integrated_autocorrelation_time(m.influence.mean(axis=1, keepdims=True))
         for m in rowwise.values()
     ]
     count = choose_block_count(t, max(memory))
@@ -316,6 +324,9 @@ def _crowd(moment: BlockMoments) -> BlockMoments:
         influence=moment.influence[:, there].mean(axis=1, keepdims=True),
         leverage=moment.leverage[:, there].mean(axis=1, keepdims=True),
         rows=moment.rows[there].max(keepdims=True),
+        spread=moment.spread[there].mean(keepdims=True),
+        tilt=moment.tilt[there].mean(keepdims=True),
+        bulge=moment.bulge[there].mean(keepdims=True),
     )
 
 

@@ -14,10 +14,21 @@ from commonmode.stats.bias import (
     value_identification,
     volatility_identification,
 )
+from commonmode.stats.detectable import detectable_effect, grown_effect
 from commonmode.stats.moments import BlockMoments, block_instrumented, block_means, block_slopes
 from commonmode.stats.regimes import expanding_rank, trailing_volatility
 
-__all__ = ["BiasKind", "anchoring", "identification", "market_regime", "moment_builders"]
+__all__ = [
+    "BiasKind",
+    "anchoring",
+    "detectable_bias",
+    "identification",
+    "market_regime",
+    "moment_builders",
+]
+
+# Least of a variance's growth that an estimate is corrected for.
+_LEAST_GROWTH = 0.25
 
 
 class BiasKind(Enum):
@@ -160,6 +171,58 @@ def moment_builders(
     return builders
 
 
+def detectable_bias(
+    panel: ErrorPanel, kind: BiasKind, moment: BlockMoments, critical: float
+) -> FloatArray:
+    """Bias of one kind and no other that is found with 80 % probability, shape (N,).
+
+    What the estimate carries of the market counts: an effect that rests on a few blocks of stress
+    is spread over so many, and breaches that are more frequent are noisier.
+
+    Parameters
+    ----------
+    panel : ErrorPanel
+    kind : BiasKind
+    moment : BlockMoments
+        Of that kind.
+    critical : float
+        Of the test, in units of t.
+    """
+    linear, square = _noise_growth(panel, kind, moment)
+    grown = 1.0 + linear * moment.estimate + square * moment.estimate**2
+    # The error has grown with what is there; where nothing varied (no breach) it says nothing.
+    error = moment.standard_error / np.sqrt(np.maximum(grown, _LEAST_GROWTH))
+    error = np.where(error > 0, error, np.inf)
+    return np.array(
+        [
+            grown_effect(detectable_effect(critical, 1.0 + b), e, abs(a), s)
+            for b, e, a, s in zip(moment.degrees, error, linear, square, strict=True)
+        ]
+    )
+
+
+def _noise_growth(
+    panel: ErrorPanel, kind: BiasKind, moment: BlockMoments
+) -> tuple[FloatArray, FloatArray]:
+    """How an estimate's variance grows with the bias e: ``1 + linear e + square e^2``, (N,) each.
+
+    A bias moves the mean of the identification function by ``e z``, z the regressor (1 for the
+    level); rates and variances stay positive, so they go as ``1 + u = exp(lambda z)``, which is
+    expanded to the second order in e (exact for the level and for two groups). Breaches at the rate
+    ``L (1 + u)`` in place of L vary ``(1 + u) (1 - L (1 + u)) / (1 - L)`` times as much, squared
+    moves ``(1 + u)^2`` times, errors of a value no more than before; nor do deviations from the
+    benchmark.
+    """
+    nothing = np.zeros_like(moment.tilt)
+    if kind in (BiasKind.RECENCY, BiasKind.ANCHORING) or not _is_log(panel):
+        return nothing, nothing
+    bent = 0.5 * (moment.bulge - moment.spread - moment.tilt**2)
+    if panel.kind is PanelKind.VOL:
+        return 2.0 * moment.tilt, moment.bulge + 2.0 * bent
+    odds = panel.level / (1.0 - panel.level)
+    return (1.0 - odds) * moment.tilt, (1.0 - odds) * bent - odds * moment.bulge
+
+
 def anchoring(panel: ErrorPanel, edges: IntArray, *, rows: BoolArray | None = None) -> BlockMoments:
     """Share of the benchmark's news that each model leaves out in one step.
 
@@ -206,4 +269,7 @@ def anchoring(panel: ErrorPanel, edges: IntArray, *, rows: BoolArray | None = No
         influence=-0.5 * (both[0].influence + both[1].influence),
         leverage=0.5 * (both[0].leverage + both[1].leverage),
         rows=np.minimum(both[0].rows, both[1].rows),
+        spread=both[0].spread,
+        tilt=both[0].tilt,
+        bulge=both[0].bulge,
     )

@@ -18,7 +18,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import ndtr
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import DataError
@@ -27,7 +26,7 @@ from commonmode.core.random import stream
 from commonmode.panel.interventions import Intervention, InterventionResponses
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import jaccard
-from commonmode.stats.detectable import detectable_effect
+from commonmode.stats.detectable import detectable_move
 from commonmode.stats.signflip import sign_flip_max_test
 
 __all__ = [
@@ -39,10 +38,6 @@ __all__ = [
 
 _LEAST_TIMES: Final = 8
 """Fewer times have too few sign patterns for many cells at once."""
-
-# Of a normal e, |e| has variance (1 - 2/pi) s^2; |move + e| of a large move has s^2. The difference
-# to the placebo spreads that much more where there is something to find.
-_WIDER: Final = float(np.sqrt((2.0 - 2.0 / np.pi) / (2.0 - 4.0 / np.pi)))
 
 
 class CardFault(Enum):
@@ -201,9 +196,9 @@ def interventional_graph(
     moves = (p <= alpha) & (flipped.estimate.reshape(n, c) > 0.0) | sure
     broke = responses.broke.any(axis=0) & moves
     response[~moves & np.isfinite(response)] = 0.0
-    needed = detectable_effect(flipped.critical, r) / r
-    rise = _WIDER * needed * flipped.standard_error.reshape(n, c)
-    detectable = np.where(repeatable[:, None], floor[:, None], _move_behind(rise, mean_noise))
+    detectable = np.repeat(floor[:, None], c, axis=1)
+    for i in np.flatnonzero(~repeatable).tolist():
+        detectable[i] = _found_from(responses, i, flipped.critical)
     detectable[count == 0] = np.nan
     components = tuple(dict.fromkeys((one.layer, one.component) for one in responses.interventions))
     use = _use(responses, components, response, moves, broke)
@@ -228,29 +223,29 @@ def interventional_graph(
     )
 
 
-def _move_behind(rise: FloatArray, noise_variance: FloatArray) -> FloatArray:
-    """Move that raises the mean absolute difference by ``rise`` when the model is random.
+def _found_from(responses: InterventionResponses, model: int, critical: float) -> FloatArray:
+    """Move that is found of a model whose answers are random, shape (C,)."""
+    size, broke = responses.size[:, model], responses.broke[:, model]
+    jitter, rerun = responses.jitter[:, model], responses.rerun[:, model]
+    asked = np.isfinite(jitter) | np.isfinite(size).any(axis=1)
+    placebos = np.stack([jitter[asked], rerun[asked]])
+    # Each is the difference of two answers, both of the same one, so 2 R of them know as much of
+    # the variance as 1.6 R would; the mean of an estimated standard deviation is too low.
+    few = 1.0 - 1.0 / (6.4 * placebos.shape[1])
+    sd = float(np.sqrt(0.5 * np.nanmean(placebos**2))) / few
+    fails = float(np.isnan(placebos).mean())
+    furthest = float(_furthest(responses)[model]) / sd if fails and sd else 0.0
+    told = (np.isfinite(size) | broke).sum(axis=0).tolist()
+    found = [detectable_move(critical, k, fails=fails, furthest=furthest) for k in told]
+    return np.asarray(sd * np.array(found))
 
-    Solves ``E|move + e| - E|e| = rise`` for normal e (the folded normal's mean) by bisection.
 
-    Parameters
-    ----------
-    rise : float64, shape (N, C)
-    noise_variance : float64, shape (N,)
-        Of e.
-    """
-    sd = np.sqrt(noise_variance)[:, None]
-    safe = np.where(sd > 0.0, sd, 1.0)
-    at_rest = safe * np.sqrt(2.0 / np.pi)
-    low, high = np.zeros_like(rise), np.where(np.isfinite(rise), rise, 0.0) + 2.0 * at_rest
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        z = middle / safe
-        mean = at_rest * np.exp(-0.5 * z**2) + middle * (1.0 - 2.0 * ndtr(-z))
-        below = mean - at_rest < rise
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    found = np.where(sd > 0.0, high, rise)
-    return np.asarray(np.where(np.isfinite(rise), found, np.inf))
+def _furthest(responses: InterventionResponses) -> FloatArray:
+    """How far a model that broke counts as moved: twice its furthest move, or 1; shape (N,)."""
+    moved = np.nanmax(
+        np.concatenate([responses.size, responses.jitter[:, :, None]], axis=2), axis=(0, 2)
+    )
+    return np.asarray(np.where(moved > 0, 2.0 * moved, 1.0))
 
 
 def _differences(responses: InterventionResponses) -> FloatArray:
@@ -259,10 +254,7 @@ def _differences(responses: InterventionResponses) -> FloatArray:
     A model that broke moved further than anything else moved it (or by 1, if nothing did); so did
     one that broke under placebo.
     """
-    moved = np.nanmax(
-        np.concatenate([responses.size, responses.jitter[:, :, None]], axis=2), axis=(0, 2)
-    )
-    furthest = np.where(moved > 0, 2.0 * moved, 1.0)[None, :, None]
+    furthest = _furthest(responses)[None, :, None]
     answered = np.isfinite(responses.jitter) | np.isfinite(responses.size).any(axis=2)
     size = np.where(responses.broke, furthest, responses.size)
     placebo = np.where(

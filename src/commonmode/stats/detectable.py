@@ -7,11 +7,14 @@ grows with the effect because products of correlated deviations vary more.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.random import stream
 from commonmode.stats.cofailure import one_factor_failures
 from commonmode.stats.comovement import pair_index
 
@@ -19,6 +22,8 @@ __all__ = [
     "detectable_cofailure",
     "detectable_correlation",
     "detectable_effect",
+    "detectable_move",
+    "grown_effect",
     "pair_form_variance",
 ]
 
@@ -26,9 +31,12 @@ __all__ = [
 _MOST = 0.95
 # Groups of rows of similar failure probability.
 _BINS = 16
+# Simulated tests of a move, and the largest move tried, in standard deviations.
+_DRAWS = 2000
+_FARTHEST = 1e6
 
 
-def detectable_effect(critical: float, blocks: int, *, power: float = 0.8) -> float:
+def detectable_effect(critical: float, blocks: float, *, power: float = 0.8) -> float:
     """Sum over blocks that is found with probability ``power``, in standard errors.
 
     An effect of d standard errors, spread evenly over B blocks, gives
@@ -41,7 +49,8 @@ def detectable_effect(critical: float, blocks: int, *, power: float = 0.8) -> fl
     ----------
     critical : float
         In units of t.
-    blocks : int
+    blocks : float
+        Their effective number, ``1 / sum h^2``, where the effect is spread over them by shares h.
     power : float
 
     Returns
@@ -55,6 +64,82 @@ def detectable_effect(critical: float, blocks: int, *, power: float = 0.8) -> fl
     threshold = critical / float(np.sqrt(room))
     uncertainty = float(np.sqrt(1.0 + threshold**2 / (2.0 * (blocks - 1))))
     return threshold + float(ndtri(power)) * uncertainty
+
+
+def grown_effect(need: float, error: float, linear: float, square: float) -> float:
+    """Effect that is ``need`` standard errors large when its noise grows with it.
+
+    The smallest e above zero with ``e = need * error * sqrt(1 + linear e + square e^2)``.
+
+    Parameters
+    ----------
+    need : float
+        From :func:`detectable_effect`.
+    error : float
+        Standard error without an effect.
+    linear, square : float
+        Of the variance, which is ``1 + linear e + square e^2`` times that without an effect.
+
+    Returns
+    -------
+    float
+        Infinite where no effect outgrows its noise.
+    """
+    scale = need * error
+    if not np.isfinite(scale):
+        return float("inf")
+    half, rest = 0.5 * scale**2 * linear, 1.0 - scale**2 * square
+    if rest <= 0:
+        return float("inf")
+    return float((half + np.sqrt(half**2 + rest * scale**2)) / rest)
+
+
+@lru_cache(maxsize=256)
+def detectable_move(
+    critical: float, times: int, *, fails: float = 0.0, furthest: float = 0.0, power: float = 0.8
+) -> float:
+    """Move of a random answer that sign flips find, in standard deviations of one answer.
+
+    At each time an answer is compared with one from changed data and one from data as good as
+    unchanged; the test is of ``|move + e1 - e0| - |e2 - e0|``, summed over times. A folded normal
+    is too skewed, and the times are too few, for a formula: the test is simulated, always on the
+    same 2 000 draws.
+
+    Parameters
+    ----------
+    critical : float
+        In units of t.
+    times : int
+    fails : float
+        Chance that an answer does not come; it counts as moved ``furthest``, or twice as far as
+        any other if that is more.
+    furthest : float
+        In the same unit.
+    power : float
+
+    Returns
+    -------
+    float
+        Infinite where so few times cannot reach the critical value, or failures hide any move.
+    """
+    if critical**2 >= times:
+        return float("inf")
+    generator = stream(0, "detectable move", times)
+    noise = generator.standard_normal((3, _DRAWS, times))
+    apart, rest = noise[1] - noise[0], np.abs(noise[2] - noise[0])
+    absent = generator.random((2, _DRAWS, times)) < fails
+
+    def missed(move: float) -> float:
+        size = np.abs(move + apart)
+        far = np.maximum(furthest, 2.0 * np.maximum(size, rest).max(axis=1, keepdims=True))
+        difference = np.where(absent[0], far, size) - np.where(absent[1], far, rest)
+        scale = np.sqrt((difference**2).sum(axis=1))
+        return power - float(np.mean(difference.sum(axis=1) > critical * scale))
+
+    if missed(_FARTHEST) > 0:
+        return float("inf")
+    low, high = np.log(1e-3), np.log(_FARTHEST)
+    return float(np.exp(brentq(lambda size: missed(float(np.exp(size))), low, high, xtol=1e-3)))
 
 
 def pair_form_variance(weights: FloatArray, correlation: FloatArray, noise: float) -> float:

@@ -30,6 +30,10 @@ class BlockMoments:
         share may be a little negative.
     rows : int64, shape (N,)
         Cells used.
+    spread, tilt, bulge : float64, shape (N,)
+        Of the regressor z in the estimate's unit: its variance, ``sum z^3 / sum z^2`` and
+        ``sum z^4 / sum z^2`` (0, 1 and 1 for a mean, all zero with instruments). They say how noise
+        that grows with what is there enters the estimate.
     """
 
     estimate: FloatArray
@@ -37,6 +41,9 @@ class BlockMoments:
     influence: FloatArray
     leverage: FloatArray
     rows: IntArray
+    spread: FloatArray
+    tilt: FloatArray
+    bulge: FloatArray
 
     @property
     def standard_error(self) -> FloatArray:
@@ -68,6 +75,9 @@ class BlockMoments:
             influence=block_sums(self.influence, edges),
             leverage=block_sums(self.leverage, edges),
             rows=self.rows,
+            spread=self.spread,
+            tilt=self.tilt,
+            bulge=self.bulge,
         )
 
     def interval(self, level: float = 0.95) -> FloatArray:
@@ -77,7 +87,15 @@ class BlockMoments:
 
 
 def _finish(
-    total: FloatArray, own: FloatArray, rest: FloatArray, held: FloatArray, rows: IntArray
+    total: FloatArray,
+    own: FloatArray,
+    rest: FloatArray,
+    held: FloatArray,
+    rows: IntArray,
+    *,
+    spread: FloatArray | float = 0.0,
+    tilt: FloatArray | float = 0.0,
+    bulge: FloatArray | float = 0.0,
 ) -> BlockMoments:
     there = (total > 0) & (rows > 0)
     safe = np.where(there, total, 1.0)
@@ -89,6 +107,9 @@ def _finish(
         influence=np.where(there, rest / safe, 0.0),
         leverage=held / np.where(whole > 0, whole, 1.0),
         rows=rows,
+        spread=np.where(there, spread, 0.0),
+        tilt=np.where(there, tilt, 0.0),
+        bulge=np.where(there, bulge, 0.0),
     )
 
 
@@ -109,7 +130,7 @@ def block_means(v: FloatArray, edges: IntArray) -> BlockMoments:
     own = block_sums(kept.sum(axis=1), edges)
     rest = block_sums(np.where(use, v - mean, 0.0).sum(axis=1), edges)
     held = block_sums(use.sum(axis=1).astype(np.float64), edges)
-    return _finish(total, own, rest, held, rows.astype(np.int64))
+    return _finish(total, own, rest, held, rows.astype(np.int64), tilt=1.0, bulge=1.0)
 
 
 def _centred(values: FloatArray, use: BoolArray) -> FloatArray:
@@ -149,7 +170,19 @@ def block_slopes(
     slope = own.sum(axis=0) / np.where(total > 0, total, 1.0)
     rest = block_sums((zc * (vc - slope * zc)).sum(axis=1), edges)
     held = block_sums((zc**2).sum(axis=1), edges)
-    return _finish(np.where(varies, total, 0.0), own, rest, held, rows.astype(np.int64))
+    square = zc**2
+    third, fourth = (square * zc).sum(axis=(0, 1)), (square**2).sum(axis=(0, 1))
+    safe = np.where(total > 0, total, 1.0)
+    return _finish(
+        np.where(varies, total, 0.0),
+        own,
+        rest,
+        held,
+        rows.astype(np.int64),
+        spread=total / np.maximum(rows, 1),
+        tilt=third / safe,
+        bulge=fourth / safe,
+    )
 
 
 def block_instrumented(

@@ -59,6 +59,8 @@ class MaxTest:
         Family-wise, by the maximum of all.
     critical : float
         The maximum's ``1 - alpha`` quantile under flips, in units of t.
+    law : float64, shape (flips,)
+        The maximum under each flip.
     """
 
     estimate: FloatArray
@@ -67,6 +69,7 @@ class MaxTest:
     p_single: FloatArray
     p_adjusted: FloatArray
     critical: float
+    law: FloatArray
 
 
 # Cells of the flipped statistics held at once (32 MiB).
@@ -170,4 +173,5 @@ def sign_flip_max_test(
         p_single=np.asarray(p_single),
         p_adjusted=np.asarray(p_adjusted),
         critical=float(np.quantile(top, 1.0 - alpha)),
+        law=top,
     )

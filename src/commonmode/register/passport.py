@@ -26,7 +26,6 @@ from commonmode.stats.extrapolation import (
 )
 from commonmode.stats.samples import (
     TailSample,
-    effective_sample_size,
     minimum_kupiec_length,
     tail_sample,
 )
@@ -203,9 +202,8 @@ def data_passport(
     lost = int((np.rint(steps[gaps] / used.step_ms) - 1).sum())
     returns = used.log_returns
     tail = tail_sample(-returns, level)
-    size = effective_sample_size(np.abs(returns))
     known = float(np.isfinite(returns).sum())
-    fastest, slowest = autocorrelation_time_interval(np.abs(returns))
+    tau, fastest, slowest = autocorrelation_time_interval(np.abs(returns))
     regimes = regime_coverage(
         history.log_returns, slice(rows - window, rows), horizon=horizon, crash=crash
     )
@@ -237,7 +235,7 @@ def data_passport(
         gaps=int(np.count_nonzero(gaps)),
         missing_bars=lost,
         stale_bars=stale,
-        effective_size=size,
+        effective_size=known / tau,
         effective_interval=(known / slowest, known / fastest),
         tail=tail,
         level=level,

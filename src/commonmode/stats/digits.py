@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtrc, stdtrit
+from scipy.special import fdtrc, stdtrit
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
@@ -35,7 +35,7 @@ class BenfordTest:
     deviation : float
         Mean absolute deviation of the nine shares.
     statistic : float
-        Pearson's chi-squared over the design effect, against eight degrees of freedom.
+        Pearson's chi-squared over the design effect; an eighth of it is held against F.
     p_value : float
     design_effect : float
         Variance of digit counts between blocks over that of independent draws; at least 1.
@@ -52,7 +52,8 @@ def benford_test(values: FloatArray, *, blocks: int = 40) -> BenfordTest:
 
     Consecutive trades repeat sizes, so the plain chi-squared rejects far too often; it is divided
     by the mean design effect of the nine counts (Rao & Scott 1984, Annals of Statistics 12(1), the
-    first-order correction).
+    first-order correction). The effect is known from the blocks only, so the law is F with as many
+    degrees of freedom as there are blocks but one.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def benford_test(values: FloatArray, *, blocks: int = 40) -> BenfordTest:
     return BenfordTest(
         deviation=float(np.abs(shares - BENFORD).mean()),
         statistic=chi2 / effect,
-        p_value=float(chdtrc(8.0, chi2 / effect)),
+        p_value=float(fdtrc(8.0, blocks - 1.0, chi2 / effect / 8.0)),
         design_effect=effect,
     )
 

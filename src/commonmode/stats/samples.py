@@ -10,7 +10,7 @@ from scipy.special import bdtr, chdtri, ndtri, xlogy
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import DataError
-from commonmode.stats.blocks import integrated_autocorrelation_time
+from commonmode.stats.blocks import autocorrelation_time_interval
 
 __all__ = [
     "TailSample",
@@ -33,7 +33,7 @@ _LONGEST: Final = 1 << 20
 def effective_sample_size(series: FloatArray) -> float:
     """Independent observations whose mean would be as uncertain as the series' own: ``T / tau``.
 
-    tau is the integrated autocorrelation time (:mod:`commonmode.stats.blocks`); missing values do
+    tau is that of :func:`commonmode.stats.blocks.autocorrelation_time_interval`; missing values do
     not count. For a volatility pass squared or absolute returns: returns themselves are nearly
     white and would promise too much.
 
@@ -43,7 +43,7 @@ def effective_sample_size(series: FloatArray) -> float:
     """
     x = np.asarray(series, dtype=np.float64)
     known = int(np.isfinite(x).sum())
-    return known / integrated_autocorrelation_time(x) if known else 0.0
+    return known / autocorrelation_time_interval(x)[0] if known else 0.0
 
 
 def extremal_index(exceeds: BoolArray) -> float:

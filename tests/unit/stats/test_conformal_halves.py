@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from commonmode.core.errors import DataError
 from commonmode.stats.blocks import (
@@ -63,7 +64,25 @@ def test_the_interval_of_an_autocorrelation_time_covers(phi: float) -> None:
         shocks = rng.standard_normal(2200)
         for t in range(1, 2200):
             x[t] = phi * x[t - 1] + shocks[t]
-        low, high = autocorrelation_time_interval(x[200:])
-        assert low <= integrated_autocorrelation_time(x[200:]) <= high
+        tau, low, high = autocorrelation_time_interval(x[200:])
+        assert low <= tau <= high
         inside.append(low <= truth <= high)
     assert np.mean(inside) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)
+
+
+def test_a_long_and_faint_memory_is_summed() -> None:
+    """Absolute returns under stochastic volatility: a tenth at lag 1, 33 hours to fade."""
+    phi, sd = 0.97, 0.3
+    lag = np.arange(1, 1000)
+    rho = (np.exp(sd**2 * phi**lag) - 1.0) / (np.exp(sd**2) * np.pi / 2.0 - 1.0)
+    truth, inside, blocks = 1.0 + 2.0 * rho.sum(), [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        shocks = sd * np.sqrt(1.0 - phi**2) * rng.standard_normal(9060)
+        volatility = np.exp(lfilter([1.0], [1.0, -phi], shocks)[300:])
+        size = np.abs(volatility * rng.standard_normal(8760))
+        _, low, high = autocorrelation_time_interval(size)
+        inside.append(low <= truth <= high)
+        blocks.append(integrated_autocorrelation_time(size))
+    assert np.mean(inside) >= 0.8
+    assert np.mean(blocks) < 0.85 * truth

@@ -44,14 +44,18 @@ def open_interest_reconciles(
     subject : str
     slack : int
         Neighbouring intervals whose volume is allowed as well: the two feeds' clocks differ.
+        Intervals that have not all of them on record are not judged.
     tolerance : float
         Share of the open interest that rounding may move.
     """
     name, source = "open interest against trades", "accounting identity: |dOI| <= volume"
     oi, traded = np.asarray(open_interest, np.float64), np.asarray(volume, np.float64)
     change = np.abs(np.diff(oi))
-    near = np.convolve(np.nan_to_num(traded), np.ones(2 * slack + 1), mode="same")[1:]
-    known = np.isfinite(change) & np.isfinite(traded[1:])
+    window = np.ones(2 * slack + 1)
+    near = np.convolve(np.nan_to_num(traded), window, mode="same")[1:]
+    # What was traded in a neighbouring interval may be what is missing.
+    there = np.convolve(np.isfinite(traded).astype(np.float64), window, mode="same")[1:]
+    known = np.isfinite(change) & (there > len(window) - 0.5)
     if not known.any():
         return not_applicable(name, subject, "no interval with both", source)
     excess = change - near - tolerance * np.abs(oi[1:])

@@ -7,7 +7,8 @@ from typing import Final
 
 from commonmode.converge.bias import BiasEstimate, BiasResult
 from commonmode.converge.bias_kinds import BiasKind
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding
+from commonmode.converge.severity import SMALL_SHARE, Severity, severity_of
 from commonmode.panel.error_panel import PanelKind
 
 __all__ = ["bias_findings", "bias_sentence"]
@@ -69,7 +70,7 @@ def _amount(result: BiasResult, one: BiasEstimate) -> str:
 
 def _found_size(result: BiasResult, one: BiasEstimate) -> str:
     if not math.isfinite(one.detectable):
-        return "nothing could have been found in so few blocks"
+        return "so few blocks would have found nothing"
     relative = result.panel_kind in (PanelKind.QUANTILE, PanelKind.VOL)
     plain = one.kind in (BiasKind.ANCHORING, BiasKind.RECENCY) or not relative
     size = f"{one.detectable:.2f}" if plain else f"{100 * one.detectable:.0f} %"
@@ -88,7 +89,7 @@ def bias_sentence(result: BiasResult, one: BiasEstimate) -> str:
     if one.p_adjusted > result.alpha:
         return (
             f"{who}: no {one.kind.value} bias beyond chance ({_amount(result, one)}; {sure}; "
-            f"{_found_size(result, one)})."
+            f"{_found_size(result, one)}). What to do: nothing; smaller ones would not be seen."
         )
     return (
         f"{who} {said} ({_amount(result, one)}; {sure}; {_found_size(result, one)}). "
@@ -109,7 +110,8 @@ def bias_findings(panel: str, result: BiasResult) -> tuple[Finding, ...]:
     for one in result.found_shared:
         text = bias_sentence(result, one)
         text += " A bias that all share is a common cause: nobody else is there to be right."
-        found.append(Finding("bias", panel, Severity.ALERT, text, _numbers(one)))
+        severity = severity_of(True, abs(one.estimate), SMALL_SHARE)
+        found.append(Finding("bias", panel, severity, text, _numbers(one)))
     told = set()
     for one in result.found:
         if one.model in told:
@@ -125,9 +127,12 @@ def bias_findings(panel: str, result: BiasResult) -> tuple[Finding, ...]:
         )
         found.append(Finding("bias", panel, Severity.FINE, text, _numbers(level)))
     if not told:
-        text = f"No single model of {len(result.models)} is biased beyond chance in any of "
-        text += f"{len(result.kinds)} ways ({', '.join(kind.value for kind in result.kinds)})."
-        found.append(Finding("bias", panel, Severity.FINE, text))
+        nearest = min(result.estimates, key=lambda one: one.p_adjusted)
+        text = (
+            f"No single model of {len(result.models)} is biased beyond chance in any of "
+            f"{len(result.kinds)} ways; the nearest: {bias_sentence(result, nearest)}"
+        )
+        found.append(Finding("bias", panel, Severity.FINE, text, _numbers(nearest)))
     return tuple(found)
 
 

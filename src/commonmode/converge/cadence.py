@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from commonmode.converge.finding import plain
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
@@ -29,6 +30,7 @@ __all__ = ["CadenceAdvice", "CadenceRow", "CadenceTrial", "StepNoise", "advise",
 
 _FEWEST_BLOCKS = 6
 _RUN = 24
+_UNSEEN = 5e-5  # of a loss: it would be written as 0.00 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,13 @@ class CadenceAdvice:
     blocks: int
     margin: float
 
+    def words_of(self, row: CadenceRow) -> str:
+        """One interval against the present one: change, 95 % interval, detectable gain."""
+        return (
+            f"{self.model} every {row.label} {_change_words(row)}, "
+            f"{_detectable_words(row.detectable)}"
+        )
+
     @property
     def sentence(self) -> str:
         """What to do, and the numbers it rests on."""
@@ -188,28 +197,29 @@ class CadenceAdvice:
         if now.noise is None:
             return (
                 f"{self.model}: recalibration changes nothing it reports; its window is its "
-                "calibration and moves with every bar."
+                "calibration and moves with every bar (no loss to compare: no interval, no "
+                "detectable effect). What to do: nothing."
             )
         others = "; ".join(
-            f"{row.label} {100 * row.change:+.2f} % ({100 * row.low:+.2f} to "
-            f"{100 * row.high:+.2f}; {_detectable_words(row.detectable)})"
+            f"{row.label} {_change_words(row)}, {_detectable_words(row.detectable)}"
             for row in self.rows
             if row is not now
         )
         tested = f"{others}; {self.blocks} blocks, gains found with 80 % probability"
         if best is now:
             return (
-                f"{self.model}: keep {now.label}; no longer interval is known to lose less than "
-                f"{100 * self.margin:g} %, no other to be better. Loss against it: {tested}."
+                f"{self.model}: no interval longer than {now.label} is known to lose less than "
+                f"{100 * self.margin:g} %, no other to be better. Loss against it: {tested}. "
+                f"What to do: keep {now.label}."
             )
         quieter = ""
         if best.noise is not None and now.noise.per_week > 0:
             share = best.noise.per_week / now.noise.per_week
-            quieter = f" and moves {100 * share:.0f} % of what it moves now in a week"
+            quieter = f" and it moves {100 * share:.0f} % of what it moves now in a week"
         return (
-            f"{self.model}: recalibrate every {best.label} instead of {now.label}: its loss "
-            f"differs by {100 * best.change:+.2f} % ({100 * best.low:+.2f} to "
-            f"{100 * best.high:+.2f}){quieter}. All: {tested}."
+            f"{self.model}: recalibrated every {best.label} instead of {now.label} its loss "
+            f"differs by {_change_words(best)}{quieter}. All: {tested}. What to do: recalibrate "
+            f"every {best.label}."
         )
 
 
@@ -309,10 +319,21 @@ def _itself(now: CadenceTrial) -> _Compared:
     return _Compared(float(np.nanmean(now.loss)), 0.0, 0.0, 0, 0.0, 0.0, 1.0, 1.0, None)
 
 
+def _change_words(row: CadenceRow) -> str:
+    """Change of the loss with its interval, to the digits that matter."""
+    if max(abs(row.low), abs(row.high)) < _UNSEEN:
+        return "less than 0.01 % either way"
+    return f"{_digits(row.change)} % ({_digits(row.low)} to {_digits(row.high)})"
+
+
+def _digits(share: float) -> str:
+    return plain(100 * share, "+.2f" if abs(share) < 0.1 else "+.0f")
+
+
 def _detectable_words(share: float) -> str:
     if share >= 1.0:
         return "no gain could be found"
-    return f"detectable {100 * share:.2f} %" if share >= 5e-5 else "detectable below 0.01 %"
+    return f"detectable {100 * share:.2f} %" if share >= _UNSEEN else "detectable below 0.01 %"
 
 
 def _detectable(error: float, blocks: int, alpha: float) -> float:

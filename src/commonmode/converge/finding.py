@@ -14,7 +14,7 @@ from typing import Final
 
 from commonmode.converge.severity import Severity
 
-__all__ = ["FOUND", "Finding", "between", "found_from", "percent", "rows_of", "some_of"]
+__all__ = ["FOUND", "Finding", "between", "found_from", "percent", "plain", "rows_of", "some_of"]
 
 FOUND: Final = "would have been found with 80 % probability"
 
@@ -49,14 +49,14 @@ def some_of(names: Sequence[str], most: int = 12) -> str:
 
 def percent(value: float) -> str:
     """A share in whole percent, without a minus before a rounded zero."""
-    return f"{_plain(100 * value, '.0f')} %"
+    return f"{plain(100 * value, '.0f')} %"
 
 
 def between(low: float, high: float, spec: str = ".2f", times: float = 1.0) -> str:
     """``low to high``, or why there is none: so few blocks have no interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "no interval: too few blocks of time"
-    return f"{_plain(times * low, spec)} to {_plain(times * high, spec)}"
+    return f"{plain(times * low, spec)} to {plain(times * high, spec)}"
 
 
 def found_from(size: float, spec: str = ".2f", *, most: float = 1.0, unit: str = "") -> str:
@@ -71,7 +71,8 @@ def rows_of(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _plain(value: float, spec: str) -> str:
+def plain(value: float, spec: str) -> str:
+    """Formatted, without a minus before a rounded zero."""
     said = f"{value:{spec}}"
     rounded_away = said.startswith("-") and not said.strip("-0.,")
     return f"{0.0:{spec}}" if rounded_away else said

@@ -27,7 +27,7 @@ from commonmode.converge.recalibration import (
     SynchronyResult,
     panel_revisions,
 )
-from commonmode.converge.severity import SMALL_CORRELATION, severity_of
+from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, severity_of
 from commonmode.converge.tail_propagation import TailPropagation, TailPropagationResult
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.result import Failure, FailureReason, Result, Success
@@ -245,7 +245,7 @@ def _not_applicable(name: str, panel: ErrorPanel) -> Failure | None:
 
 
 def _propagation(panel: str, result: PropagationResult) -> tuple[Finding, ...]:
-    severity = Severity.ALERT if result.rejects else Severity.FINE
+    severity = severity_of(result.rejects, result.strongest, SMALL_CORRELATION)
     return (Finding("propagation", panel, severity, result.sentence, result.numbers),)
 
 
@@ -255,8 +255,15 @@ def _tail(panel: str, result: TailPropagationResult) -> tuple[Finding, ...]:
         "p_value": result.p_value,
         "links": float(len(result.links)),
         "same_time_lift": result.same_time_lift,
+        "same_time_low": result.same_time_interval[0],
+        "same_time_high": result.same_time_interval[1],
+        "minimum_detectable": result.minimum_detectable,
     }
-    severity = Severity.ALERT if result.rejects else Severity.FINE
+    lift = max((link.lift for link in result.links), default=1.0)
+    if result.links:
+        first = result.links[0]
+        numbers |= {"lift": first.lift, "low": first.interval[0], "high": first.interval[1]}
+    severity = severity_of(result.rejects, lift - 1.0, SMALL_SHARE)
     return (Finding("tail", panel, severity, result.sentence, numbers),)
 
 
@@ -276,13 +283,21 @@ def _recalibration(panel: str, result: SynchronyResult) -> tuple[Finding, ...]:
 def _herding(panel: str, result: HerdingResult, alpha: float) -> tuple[Finding, ...]:
     numbers = {
         "pull": result.pull,
+        "pull_low": result.pull_interval[0],
+        "pull_high": result.pull_interval[1],
+        "pull_detectable": result.pull_detectable,
         "herding_models": float(sum(model.herds for model in result.models)),
         "outcomes": result.outcomes,
+        "outcomes_low": result.outcomes_interval[0],
+        "outcomes_high": result.outcomes_interval[1],
+        "outcomes_detectable": result.outcomes_detectable,
         "p_outcomes": result.p_outcomes,
     }
+    # Outcomes say what a gap is worth and not where it comes from: a note, whatever their size.
     severity = Severity.NOTE if result.p_outcomes <= alpha else Severity.FINE
-    if any(model.herds for model in result.models):
-        severity = Severity.ALERT
+    herding = [model.pull for model in result.models if model.herds]
+    if herding:
+        severity = severity_of(True, max(herding), SMALL_SHARE)
     return (Finding("herding", panel, severity, result.sentence, numbers),)
 
 

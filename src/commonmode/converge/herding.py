@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from commonmode.converge.comovement import POWER
+from commonmode.converge.finding import between, found_from, some_of
 from commonmode.converge.lagged_views import LaggedViews, lagged_views
 from commonmode.converge.propagation import Propagation
 from commonmode.core.arrays import FloatArray
@@ -25,7 +27,9 @@ from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.block_spread import block_error, block_interval
 from commonmode.stats.crosslags import following_contributions, lag_moments
+from commonmode.stats.detectable import detectable_effect
 from commonmode.stats.multiplicity import holm
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
@@ -79,8 +83,15 @@ class HerdingResult:
     rows, blocks : int
     pull : float
         Mean over models.
+    pull_interval : (float, float)
+        95 %, Student's over blocks.
+    pull_detectable : float
+        Pull of one model that is found with 80 % probability.
     outcomes : float
         Mean over models.
+    outcomes_interval : (float, float)
+    outcomes_detectable : float
+        Of the mean.
     p_outcomes : float
         Two-sided, of the mean.
     alpha : float
@@ -91,37 +102,53 @@ class HerdingResult:
     rows: int
     blocks: int
     pull: float
+    pull_interval: tuple[float, float]
+    pull_detectable: float
     outcomes: float
+    outcomes_interval: tuple[float, float]
+    outcomes_detectable: float
     p_outcomes: float
     alpha: float = 0.05
 
     @property
     def sentence(self) -> str:
-        """The number, how sure it is and what to do."""
+        """The numbers, how sure they are, what would have been found, and what to do."""
         herd = [m.model for m in self.models if m.herds]
         pulled = [m.model for m in self.models if m.p_pull <= self.alpha]
+        pull = (
+            f"mean pull {self.pull:+.2f} of the gap a row ({between(*self.pull_interval, '+.2f')}; "
+            f"in one model {found_from(self.pull_detectable)})"
+        )
+        todo = []
         if herd:
-            told = (
-                f"{', '.join(herd)} revise towards the others and follow them in time: ask whether "
-                "the consensus is among their inputs."
-            )
+            told = f"{some_of(herd)} revise towards the others and follow them in time: {pull}."
+            todo.append("ask whether the consensus is among their inputs")
         elif pulled:
             told = (
-                f"{len(pulled)} of {len(self.models)} models draw nearer to the others (mean pull "
-                f"{self.pull:.2f} of the gap a row) without following them in time: what they "
-                "share lasts longer than what is their own; this is no herding."
+                f"{len(pulled)} of {len(self.models)} models draw nearer to the others without "
+                f"following them in time: {pull}; what they share lasts longer than what is their "
+                "own, and this is no herding."
             )
         else:
-            told = "No model is seen to revise towards the others."
-        if self.p_outcomes > self.alpha:
-            return f"{told} Outcomes do not say that forecasts stay too close to the consensus."
-        side = (
-            "stay too close to the consensus"
-            if self.outcomes > 0
-            else "differ from the consensus by more than outcomes bear out (noise, or the others' "
-            "information left unused)"
+            told = f"No model is seen to revise towards the others: {pull}."
+        sure = (
+            f"{self.outcomes:+.2f} in probability, {between(*self.outcomes_interval, '+.2f')}; "
+            f"p = {self.p_outcomes:.2g}; {found_from(self.outcomes_detectable)}"
         )
-        return f"{told} By their outcomes forecasts {side} (p = {self.p_outcomes:.2g})."
+        if self.p_outcomes > self.alpha:
+            said = f"Outcomes do not say that forecasts stay too close to the consensus ({sure})."
+        elif self.outcomes > 0:
+            said = f"By their outcomes forecasts stay too close to the consensus ({sure})."
+            todo.append("let them go as far as their own view does")
+        else:
+            said = (
+                "By their outcomes forecasts differ from the consensus by more than outcomes bear "
+                f"out ({sure}): noise, or the others' information left unused."
+            )
+            todo.append("shrink the differences, or read what the others read")
+        if not todo:
+            todo.append("nothing; smaller sizes would not have been seen")
+        return f"{told} {said} What to do: {'; '.join(todo)}."
 
 
 class Herding:
@@ -175,9 +202,9 @@ class Herding:
         whole = lagged_views(panel, market=self.market)
         views = whole.thinned(self.every)
         n = views.series
-        pull, pulls = self._pull(views)
+        pull, towards, pulls = self._pull(views)
         follows = holm(np.array([self._follows(views, i) for i in range(n)]))
-        outcomes, beyond, mean_beyond = self._outcomes(panel, whole)
+        outcomes, apart, beyond, mean_beyond = self._outcomes(panel, whole)
         models = [
             ModelHerding(
                 model=model,
@@ -196,14 +223,20 @@ class Herding:
             rows=int(views.rows.any(axis=1).sum()),
             blocks=len(views.edges) - 1,
             pull=float(pull.mean()),
+            pull_interval=_interval(towards.mean(axis=1)),
+            pull_detectable=detectable_effect(pulls.critical, len(towards), power=POWER)
+            * float(np.median(block_error(towards))),
             outcomes=float(np.nanmean(outcomes)),
+            outcomes_interval=_interval(apart),
+            outcomes_detectable=detectable_effect(mean_beyond.critical, len(apart), power=POWER)
+            * float(block_error(apart)),
             p_outcomes=float(min(2.0 * mean_beyond.p_single.min(), 1.0)),
             alpha=self.alpha,
         )
         return self
 
-    def _pull(self, views: LaggedViews) -> tuple[FloatArray, MaxTest]:
-        """Coefficient on the gap to the others' mean, its block scores tested over all models."""
+    def _pull(self, views: LaggedViews) -> tuple[FloatArray, FloatArray, MaxTest]:
+        """Coefficient on the gap to the others' mean, its block scores, their test over models."""
         _, k, n = views.x.shape
         coefficient = np.zeros(n)
         scores = np.zeros((len(views.edges) - 1, n))
@@ -224,7 +257,7 @@ class Herding:
         test = sign_flip_max_test(
             scores, flips=self.flips, alpha=self.alpha, rng=stream(self.rng, "herding", "pull")
         )
-        return coefficient, test
+        return coefficient, scores, test
 
     def _follows(self, views: LaggedViews, i: int) -> float:
         """Adjusted p that model i follows the mean of the others."""
@@ -247,7 +280,8 @@ class Herding:
 
     def _outcomes(
         self, panel: ErrorPanel, views: LaggedViews
-    ) -> tuple[FloatArray, MaxTest, MaxTest]:
+    ) -> tuple[FloatArray, FloatArray, MaxTest, MaxTest]:
+        """Of each model, blocks of the mean over models, and the tests of both."""
         size = np.abs(panel.forecast)
         quantile = panel.kind is PanelKind.QUANTILE
         level = size if panel.kind in (PanelKind.QUANTILE, PanelKind.VOL) else panel.forecast
@@ -281,4 +315,9 @@ class Herding:
             alpha=self.alpha,
             rng=stream(self.rng, "herding", "mean"),
         )
-        return difference, each, joint
+        return difference, mean, each, joint
+
+
+def _interval(contributions: FloatArray) -> tuple[float, float]:
+    low, high = block_interval(contributions)
+    return float(low), float(high)

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import numpy as np
 
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding
 from commonmode.converge.interventions import (
     CardDisagreement,
     CardFault,
     InterventionalGraph,
 )
+from commonmode.converge.severity import Severity
+from commonmode.core.arrays import FloatArray
 
-__all__ = ["disagreement_sentence", "intervention_findings"]
+__all__ = ["disagreement_sentence", "intervention_findings", "move_words", "moves_found"]
+
+_ROUNDING: Final = 1e-4
+"""Of a log quantile, a position or a vol point: smaller moves are the last digits of an optimiser
+or of a sum, and nobody acts on them."""
+
+
+def move_words(size: float) -> str:
+    """A move to two digits; one that only rounding is smaller than, in words."""
+    return f"{size:.2g}" if abs(size) >= _ROUNDING else "rounding"
+
+
+def moves_found(size: float, unit: str = "") -> str:
+    """The move that would have been found, in words."""
+    if not math.isfinite(size):
+        return "no move could have been found"
+    if size < _ROUNDING:
+        return "any move above rounding would have been found"
+    unit = f" ({unit})" if unit else ""
+    return f"a move of {size:.2g}{unit} would have been found with 80 % probability"
 
 
 def disagreement_sentence(one: CardDisagreement) -> str:
@@ -20,18 +44,19 @@ def disagreement_sentence(one: CardDisagreement) -> str:
     if one.fault is CardFault.UNUSED:
         return (
             f"{one.model} declares {part} but does not move when it is changed "
-            f"({one.intervention}; a move of {one.detectable:.2g} {one.unit} would have been "
-            "found). What to do: correct the card, or find out why the part has no effect."
+            f"({one.intervention}; no interval around no move; "
+            f"{moves_found(one.detectable, one.unit)}). What to do: correct the card, or find out "
+            "why the part has no effect."
         )
     did = (
         "gives no answer without it"
         if one.broke
-        else f"moves by {one.response:.2g} {one.unit} when it is changed"
+        else f"moves by {move_words(one.response)} ({one.unit}) when it is changed"
     )
     return (
-        f"{one.model} does not declare {part} but {did} ({one.intervention}; found from "
-        f"{one.detectable:.2g} on). What to do: put it on the card; it is a shared cause that "
-        "nobody counted."
+        f"{one.model} does not declare {part} but {did} ({one.intervention}; "
+        f"{moves_found(one.detectable)}). What to do: put it on the card; it is a shared cause "
+        "that nobody counted."
     )
 
 
@@ -58,8 +83,8 @@ def intervention_findings(name: str, graph: InterventionalGraph) -> tuple[Findin
     if not found:
         text = (
             f"Cards and interventions agree: {tested} pairs of model and component tried at "
-            f"{graph.times} times, the least move that was sure to be found at most "
-            f"{_largest(graph.detectable)} {graph.unit}."
+            f"{graph.times} times; {moves_found(_largest(graph.detectable), graph.unit)}. What to "
+            "do: nothing at these parts."
         )
         found.append(Finding("C1", name, Severity.FINE, text))
     widest = _widest(graph)
@@ -70,8 +95,10 @@ def intervention_findings(name: str, graph: InterventionalGraph) -> tuple[Findin
         low, median, high = (float(q) for q in np.nanquantile(sizes, [0.0, 0.5, 1.0]))
         text = (
             f"{int(users.sum())} of {len(graph.models)} models move when {one.component} is "
-            f"changed ({one.name}: median move {median:.2g} {graph.unit}, from "
-            f"{low:.2g} to {high:.2g} over the models). What to do: let some of them use another."
+            f"changed ({one.name}: median move {move_words(median)}, from {move_words(low)} to "
+            f"{move_words(high)} over the models, {graph.unit}; "
+            f"{moves_found(_largest(graph.detectable[:, [widest]]))}). What to do: let some of "
+            "them use another."
         )
         numbers = {
             "models": float(users.sum()),
@@ -96,6 +123,6 @@ def _widest(graph: InterventionalGraph) -> int | None:
     return max(usable, key=lambda k: (count[k], total[k]), default=None)
 
 
-def _largest(values: np.typing.NDArray[np.float64]) -> str:
+def _largest(values: FloatArray) -> float:
     known = values[np.isfinite(values)]
-    return f"{known.max():.2g}" if len(known) else "unknown"
+    return float(known.max()) if len(known) else float("nan")

@@ -35,6 +35,7 @@ from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import as_generator, stream
 from commonmode.panel.error_panel import ErrorPanel
+from commonmode.stats.block_spread import block_interval
 from commonmode.stats.crosslags import (
     direction_contributions,
     following_contributions,
@@ -208,6 +209,7 @@ class Propagation:
         p_following = each.min(axis=1)
         joint = np.maximum(p_following, p_direction)
         partial = scores.sum(axis=0) * scale
+        low, high = (end * scale for end in block_interval(scores))
         links = []
         for sign, i, j in np.argwhere(joint <= self.alpha).tolist():
             lag = int(np.argmin(each[sign, :, i, j] - 1e-9 * np.abs(partial[:, i, j])))
@@ -217,6 +219,10 @@ class Propagation:
                     receiver=models[i],
                     lag=lag + 1,
                     partial_correlation=float(partial[lag, i, j]),
+                    interval=(
+                        max(float(low[lag, i, j]), -1.0),
+                        min(float(high[lag, i, j]), 1.0),
+                    ),
                     p_following=float(p_following[sign, i, j]),
                     p_direction=float(p_direction[sign, i, j]),
                     p_adjusted=float(joint[sign, i, j]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from commonmode.converge.finding import between, found_from, rows_of
 from commonmode.core.arrays import FloatArray
 from commonmode.core.ids import ModelId
 
@@ -23,6 +24,8 @@ class FollowingLink:
     partial_correlation : float
         Of the receiver with that lag of the sender beside all other lags; negative for one that
         moves against it.
+    interval : (float, float)
+        95 % of it, Student's over blocks of time.
     p_following, p_direction : float
         Family-wise over all ordered pairs, lags and signs.
     p_adjusted : float
@@ -33,6 +36,7 @@ class FollowingLink:
     receiver: ModelId
     lag: int
     partial_correlation: float
+    interval: tuple[float, float]
     p_following: float
     p_direction: float
     p_adjusted: float
@@ -149,59 +153,79 @@ class PropagationResult:
     swamped: bool
 
     @property
+    def strongest(self) -> float:
+        """Largest partial correlation of a link, without its sign; NaN without links."""
+        sizes = [abs(link.partial_correlation) for link in self.links]
+        return max(sizes, default=float("nan"))
+
+    @property
     def sentence(self) -> str:
         """The number, how sure it is, what would have been found, and what to do."""
         last = self.splits[-1]
-        low, high = last.total_interval
         detectable = (
-            f"a follower with a partial correlation of {self.minimum_detectable:.2f} would have "
-            "been found with 80 % probability"
+            f"a follower with a partial correlation of {found_from(self.minimum_detectable)}"
             if self.minimum_detectable < 1.0
             else "so few rows would have found no follower"
         )
         share = (
-            f"{100 * last.total:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) of the error "
-            f"variance {last.horizon} rows ahead is other models', "
+            f"{100 * last.total:.0f} % ({between(*last.total_interval, '.0f', 100)} %) of the "
+            f"error variance {rows_of(last.horizon)} ahead is other models', "
             f"{100 * last.contemporaneous:.0f} % by moving at the same time, which a shared part "
             "or input does without anybody following"
         )
         if self.swamped:
             share = (
                 "The benchmarks' noise swamps what changes from row to row, so shares of error "
-                "variance cannot be told; ask for coarser rows"
+                "variance cannot be told"
             )
         if not self.rejects:
+            todo = (
+                "look at coarser rows (--look-every)"
+                if self.swamped
+                else "nothing; look at C2 for what moves them at the same time"
+            )
             return (
-                f"No model is seen to follow another (p = {self.p_value:.2g}; {detectable}). "
-                f"{share}."
+                f"No model is seen to follow another (p = {self.p_value:.2g}; no interval: nothing "
+                f"is singled out; {detectable}). {share}. What to do: {todo}."
             )
         first = self.links[0]
         span = ""
         if last.lagged_interval is not None:
-            a, b = (100 * v for v in last.lagged_interval)
-            span = f" ({a:.0f} to {b:.0f} %)"
+            span = f" ({between(*last.lagged_interval, '.0f', 100)} %)"
         passed = (
             f"Errors passed on make up {100 * last.lagged:.0f} %{span} of the error variance "
-            f"{last.horizon} rows ahead. "
+            f"{rows_of(last.horizon)} ahead. "
         )
         return (
-            f"{first.receiver} follows {first.sender} by {first.lag} rows (partial correlation "
-            f"{first.partial_correlation:.2f}, adjusted p = {first.p_adjusted:.2g}); "
-            f"{len(self.links)} such links. "
+            f"{first.receiver} follows {first.sender} by {rows_of(first.lag)} (partial correlation "
+            f"{first.partial_correlation:.2f}, {between(*first.interval)}; adjusted p = "
+            f"{first.p_adjusted:.2g}); {len(self.links)} such link"
+            f"{'' if len(self.links) == 1 else 's'}; {detectable}. "
             + ("" if self.swamped else passed)
-            + f"{share}. Ask whether "
-            f"{first.receiver} reads an output of {first.sender}; {detectable}."
+            + f"{share}. What to do: ask whether {first.receiver} reads an output of "
+            f"{first.sender}."
         )
 
     @property
     def numbers(self) -> Mapping[str, float]:
         """Unrounded, for a finding."""
         last = self.splits[-1]
-        return {
+        told = {
             "total": last.total,
+            "total_low": last.total_interval[0],
+            "total_high": last.total_interval[1],
             "contemporaneous": last.contemporaneous,
             "lagged": last.lagged,
             "p_value": self.p_value,
             "links": float(len(self.links)),
             "minimum_detectable": self.minimum_detectable,
         }
+        if self.links:
+            first = self.links[0]
+            told |= {
+                "partial_correlation": first.partial_correlation,
+                "low": first.interval[0],
+                "high": first.interval[1],
+                "strongest": self.strongest,
+            }
+        return told

@@ -17,15 +17,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from commonmode.converge.finding import between, found_from, rows_of
 from commonmode.converge.lagged_views import LaggedViews
 from commonmode.converge.propagation import Propagation
 from commonmode.converge.propagation_result import PropagationResult
+from commonmode.converge.severity import SMALL_CORRELATION
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import DataError, PanelError
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.random import stream
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.block_spread import block_error
 from commonmode.stats.blocks import (
     block_edges,
     choose_block_count,
@@ -187,29 +190,32 @@ class SynchronyResult:
     @property
     def sentence(self) -> str:
         """The number, how sure it is, what would have been found, and what to do."""
-        low, high = self.interval
-        follow = ""
+        follow = ask = ""
         if isinstance(self.order, Success) and self.order.value.links:
             first = self.order.value.links[0]
             follow = (
-                f" {first.receiver} recalibrates {first.lag} rows after {first.sender} "
+                f" {first.receiver} recalibrates {rows_of(first.lag)} after {first.sender} "
                 f"(adjusted p = {first.p_adjusted:.2g})."
             )
+            ask = f"ask whether {first.receiver} waits for {first.sender}"
         elif isinstance(self.order, Success):
             follow = " Nobody is seen to go first."
         told = (
             f"Steps of the {len(self.models)} models correlate {self.raw:.2f} on average; given "
-            f"what the market asks of everybody {self.correlation:.2f} ({low:.2f} to {high:.2f}, "
-            f"p = {self.p_value:.2g}; {self.minimum_detectable:.2f} would have been found with "
-            "80 % probability)."
+            f"what the market asks of everybody {self.correlation:.2f} "
+            f"({between(*self.interval)}, p = {self.p_value:.2g}; "
+            f"{found_from(self.minimum_detectable)})."
         )
-        do = (
-            " They recalibrate as one beyond the market: stagger their dates or take apart what "
-            "they share."
-            if self.rejects
-            else " Beyond the market they are not seen to recalibrate as one."
-        )
-        return told + do + follow
+        said = "They recalibrate as one beyond the market."
+        do = "stagger their dates or take apart what they share"
+        if not self.rejects:
+            said = "Beyond the market they are not seen to recalibrate as one."
+            do = "nothing; less than that would not have been seen"
+        elif self.correlation < SMALL_CORRELATION:
+            do = f"nothing yet; it is less than {SMALL_CORRELATION:.2f}"
+        if ask:
+            do = f"{do}; {ask}" if self.rejects else ask
+        return f"{told} {said}{follow} What to do: {do}."
 
 
 class RecalibrationSynchrony:
@@ -327,14 +333,13 @@ class RecalibrationSynchrony:
             alpha=self.alpha,
             rng=stream(self.rng, "recalibration", name),
         )
-        influence = block.influence.mean(axis=1)
-        spread = np.sqrt(blocks / (blocks - 1) * np.sum((influence - influence.mean()) ** 2))
+        spread = float(block_error(block.influence.mean(axis=1)))
         half = float(stdtrit(blocks - 1, 0.975) * spread)
         mean = float(block.pairs.mean())
         detectable = detectable_correlation(
             np.full(n * (n - 1) // 2, 2.0 / (n * (n - 1))),
             np.ones(n, dtype=np.bool_),
-            float(spread),  # not the test's own, which grows with what was found
+            spread,  # not the test's own, which grows with what was found
             detectable_effect(test.critical, blocks, power=_POWER),
             noise=_noise(x, y, rows),
         )

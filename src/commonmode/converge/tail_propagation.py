@@ -18,19 +18,24 @@ hits: with such benchmarks look at rows further apart than they differ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from commonmode.converge.comovement import POWER
+from commonmode.converge.finding import between, found_from, rows_of
 from commonmode.converge.lagged_views import lagged_views
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel
+from commonmode.stats.block_spread import block_interval
 from commonmode.stats.crosslags import direction_contributions, lag_moments, whiten_together
-from commonmode.stats.signflip import sign_flip_max_test
+from commonmode.stats.detectable import detectable_effect, grown_effect
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["TailLink", "TailPropagation", "TailPropagationResult"]
 
@@ -49,6 +54,8 @@ class TailLink:
     lift : float
         Probability of the receiver's tail after the sender's over its usual one, with the
         benchmarks' noise taken out of the excess but not out of the hits: an understatement.
+    interval : (float, float)
+        95 % of ``lift``, Student's over blocks of time.
     p_adjusted : float
         Family-wise over pairs and lags, the larger of the two tests'.
     """
@@ -57,6 +64,7 @@ class TailLink:
     receiver: ModelId
     lag: int
     lift: float
+    interval: tuple[float, float]
     p_adjusted: float
 
 
@@ -75,6 +83,10 @@ class TailPropagationResult:
     rejects : bool
     same_time_lift : float
         Mean over pairs, both in the tail in one row: no propagation.
+    same_time_interval : (float, float)
+        95 %.
+    minimum_detectable : float
+        Lift of a receiver after its sender that is found with 80 % probability, both ways compared.
     lift : float64, shape (p, N, N)
         ``[k, i, j]``: of i, k + 1 rows after j.
     links : tuple of TailLink
@@ -87,6 +99,8 @@ class TailPropagationResult:
     p_value: float
     rejects: bool
     same_time_lift: float
+    same_time_interval: tuple[float, float]
+    minimum_detectable: float
     lift: FloatArray
     links: tuple[TailLink, ...]
 
@@ -95,19 +109,25 @@ class TailPropagationResult:
         """The number, how sure it is and what to do."""
         together = (
             f"in one and the same row two models are both in their {self.tail} "
-            f"{100 * self.level:g} % {self.same_time_lift:.1f} times as often as by chance"
+            f"{100 * self.level:g} % {self.same_time_lift:.1f} times as often as by chance "
+            f"({between(*self.same_time_interval, '.1f')})"
+        )
+        detectable = found_from(
+            self.minimum_detectable, ".1f", most=1.0 / self.level, unit=" times"
         )
         if not self.rejects:
             return (
-                f"No model's extreme surprises come after another's (p = {self.p_value:.2g}); "
-                f"{together}."
+                f"No model's extreme surprises come after another's (p = {self.p_value:.2g}; no "
+                f"interval: nothing is singled out; {detectable}); {together}. What to do: "
+                "nothing; smaller lifts would not have been seen."
             )
         first = self.links[0]
         return (
             f"{first.receiver} is in its {self.tail} tail {first.lift:.1f} times as often as usual "
-            f"{first.lag} rows after {first.sender} was (adjusted p = {first.p_adjusted:.2g}); "
-            f"{together}. Ask whether {first.receiver} answers to {first.sender}, or later to the "
-            "same news; in stress they are one either way."
+            f"({between(*first.interval, '.1f')}) {rows_of(first.lag)} after {first.sender} was "
+            f"(adjusted p = {first.p_adjusted:.2g}; {detectable}); {together}. What to do: ask "
+            f"whether {first.receiver} answers to {first.sender}, or later to the same news; in "
+            "stress they are one either way."
         )
 
 
@@ -207,7 +227,9 @@ class TailPropagation:
         each = [test.p_adjusted.reshape(self.lags, n, n) for test in tests]
         joint = np.where(off, np.maximum(each[0].min(axis=0), each[1].min(axis=0)), 1.0)
         lift = 1.0 + cross.sum(axis=0) / self.level**2
-        same = 1.0 + total.sum(axis=0)[:n, :n][off] / self.level**2
+        low, high = (1.0 + end / self.level**2 for end in block_interval(cross))
+        same = total[:, :n, :n][:, off].mean(axis=1) / self.level**2
+        below, above = (1.0 + float(end) for end in block_interval(same))
         links = []
         for i, j in np.argwhere(joint <= self.alpha).tolist():
             lag = int(np.argmax(lift[:, i, j]))
@@ -217,6 +239,7 @@ class TailPropagation:
                     panel.models[i],
                     lag + 1,
                     float(lift[lag, i, j]),
+                    (max(float(low[lag, i, j]), 0.0), float(high[lag, i, j])),
                     float(joint[i, j]),
                 )
             )
@@ -228,7 +251,9 @@ class TailPropagation:
             blocks=len(edges) - 1,
             p_value=p_value,
             rejects=p_value <= self.alpha,
-            same_time_lift=float(same.mean()),
+            same_time_lift=1.0 + float(same.sum()),
+            same_time_interval=(max(below, 0.0), above),
+            minimum_detectable=_lift_found(tests, off, len(edges) - 1, self.level),
             lift=lift,
             links=tuple(sorted(links, key=lambda link: (link.p_adjusted, -link.lift))),
         )
@@ -239,3 +264,19 @@ class TailPropagation:
         cut = np.quantile(surprise[rows], level, axis=0)
         beyond = surprise < cut if self.tail == "lower" else surprise > cut
         return np.where(rows[:, None], beyond.astype(np.float64), np.nan)
+
+
+def _lift_found(tests: Sequence[MaxTest], off: BoolArray, blocks: int, level: float) -> float:
+    """Lift that the less powerful of both tests finds.
+
+    Joint hits are counts, whose variance grows with what there is to count: by as much as both
+    views had without a link (the mean of two views of a coincidence halves their variance only
+    where they do not see the same one). A comparison of both ways has twice that variance, and
+    grows half as fast.
+    """
+    found = []
+    for test, growth in zip(tests, (2.0, 1.0), strict=True):
+        error = float(np.median(test.standard_error.reshape(-1, *off.shape)[:, off])) / level**2
+        need = detectable_effect(test.critical, blocks, power=POWER)
+        found.append(grown_effect(need, error, growth, 0.0))
+    return 1.0 + max(found)

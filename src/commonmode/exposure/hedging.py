@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import BookId, InstrumentId, ModelId
+from commonmode.core.words import usd
 from commonmode.exposure.book import Book, Position, resolve
 from commonmode.exposure.greeks import Greek, greek_table
 from commonmode.exposure.surfaces import calibrate_surfaces
@@ -138,18 +139,19 @@ class HedgeComparison:
                 if np.isfinite(needed)
                 else "; no difference could have been found"
             )
+        unit = "" if self.unit == "USD" else f" {self.unit}"
         return (
             f"Delta hedging over {self.steps} steps"
             + (f" and {self.cells:,} option-steps" if self.cells > self.steps else "")
             + ": error "
-            f"{self._amount(self.rmse[best])} {self.unit} under {self.models[best]} to "
+            f"{self._amount(self.rmse[best])}{unit} under {self.models[best]} to "
             f"{self._amount(self.rmse[worst])} under {self.models[worst]}, "
             f"{self._amount(self.unhedged)} unhedged; "
             f"{told} ({self.blocks} blocks{found}). What to do: {advice}."
         )
 
     def _amount(self, value: float) -> str:
-        return f"{value:,.0f}" if self.unit == "USD" and value >= 100.0 else f"{value:.3g}"
+        return usd(value) if self.unit == "USD" else f"{value:.3g}"
 
     def _apart(self, model: int) -> str:
         low, high = 100 * self.apart_low[model], 100 * self.apart_high[model]

@@ -49,7 +49,8 @@ def test_who_goes_first_is_found() -> None:
     assert isinstance(found.order, Success)
     (first,) = found.order.value.links
     assert (first.sender, first.receiver, first.lag) == ("model-0", "model-1", 1)
-    assert "model-1 recalibrates 1 rows after model-0" in found.sentence
+    assert "model-1 recalibrates 1 row after model-0" in found.sentence
+    assert found.sentence.endswith("What to do: ask whether model-1 waits for model-0.")
 
 
 def test_one_view_of_the_market_for_both_is_taken_for_synchrony() -> None:

@@ -34,9 +34,10 @@ def further_section(panel: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def further_sentences(panel: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """:func:`first_sentences` of the looks at a panel."""
-    return first_sentences(panel.get("further", ()))
+def further_sentences(panel: Mapping[str, Any], *, named: bool = False) -> list[tuple[str, str]]:
+    """:func:`first_sentences` of the looks at a panel; ``named`` if there are several panels."""
+    said = first_sentences(panel.get("further", ()))
+    return [(f"{look}, {panel['name']}", text) for look, text in said] if named else said
 
 
 def first_sentences(looks: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:

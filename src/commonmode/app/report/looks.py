@@ -55,6 +55,7 @@ _PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {
     "model-risk": model_risk_pictures,
     "hedging": hedging_pictures,
 }
+_LEAST: Final = 0.0005  # below it three digits would say nothing where there is something
 _OPEN_ROWS: Final = 16  # a table that comes first and is no longer is shown, others are folded
 
 
@@ -134,4 +135,6 @@ def _shown(name: str, value: Any) -> str:
         return p_value(value)
     if isinstance(value, int):
         return f"{value:,}"
+    if 0.0 < value < _LEAST:
+        return "< 0.001"
     return number(value, 3 if abs(value) < 10 else 1)

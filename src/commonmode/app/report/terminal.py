@@ -104,7 +104,7 @@ def render_terminal(
     looks = [
         Text.assemble((name, "bold"), ": ", _tight(sentence))
         for name, sentence in (
-            *(said for panel in panels for said in further_sentences(panel)),
+            *(said for panel in panels for said in further_sentences(panel, named=len(panels) > 1)),
             *look_sentences(results),
         )
     ]

@@ -204,10 +204,21 @@ def _findings(swept: Sequence[_Swept]) -> tuple[Finding, ...]:
         + ", ".join(f"{model} ({', '.join(targets)})" for model, targets in models.items())
         for (now, then), models in moves.items()
     )
+    tested = [
+        (one.target, each, row)
+        for one, each in advice
+        for row in each.rows
+        if row.label == each.recommended and row.label != each.present
+    ]
+    surest = ""
+    if tested:
+        target, each, row = max(tested, key=lambda one: abs(one[2].change))
+        surest = f" The largest difference: {target}, {each.words_of(row)}."
     said = (
         f"{len(change)} of {len(advice)} models (counted on each coin) would do better at another "
         "interval between recalibrations, or as well at a longer one, losing less than "
-        f"{100 * advice[0][1].margin:g} %: {names or 'none'}. What to do: "
+        f"{100 * advice[0][1].margin:g} %: {names or 'none'} (a count: no interval; each one's "
+        f"stands below, with the gain that would have been found).{surest} What to do: "
         + (
             "move these, and not on one date; every recalibration moves a figure that others use."
             if change

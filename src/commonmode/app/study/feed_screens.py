@@ -49,7 +49,8 @@ __all__ = ["recorded_screens"]
 
 _VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter")
 _FUNDING_VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter", "kraken")
-_MARKETS: Final = ("spot", "usdm", "cm")
+_MARKETS: Final = {"spot": "spot", "usdm": "USD-margined futures", "cm": "coin-margined futures"}
+"""Engines of one venue, as its files and as people call them."""
 
 
 def recorded_screens(
@@ -129,9 +130,9 @@ def _payments(root: Path, coin: str, seed: int) -> Iterator[Screen]:
 
 def _tapes(root: Path, coin: str, seed: int) -> Iterator[Screen]:
     """Trades of one venue's three engines: signs of wash trading, and the recorder's clock."""
-    for market in _MARKETS:
+    for market, called in _MARKETS.items():
         tape = trade_tape(root, market, coin)
-        subject = f"binance {market} {coin}"
+        subject = f"{coin} trades on Binance {called}"
         yield size_digits(tape.quantity, subject=subject)
         yield round_sizes(tape.quantity, subject=subject)
         yield size_tail(tape.quantity, subject=subject)
@@ -157,6 +158,6 @@ def _tapes(root: Path, coin: str, seed: int) -> Iterator[Screen]:
 def _options(root: Path, coin: str, seed: int) -> Iterator[Screen]:
     """Open interest of options against their trades, a day apart."""
     interest, volume, options = option_activity(root, coin)
-    subject = f"{options} deribit {coin} options, days"
+    subject = f"{options} {coin} options on Deribit, day by day"
     # Both numbers come in one message, so no neighbouring interval is allowed for clocks.
     yield open_interest_reconciles(interest, volume, subject=subject, slack=0)

@@ -14,7 +14,8 @@ from commonmode.app.study.look_context import (
     without_people,
 )
 from commonmode.app.study.people import People
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding
+from commonmode.converge.severity import SMALL_SHARE, Severity, severity_of
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.ids import BookId, ModelId
 from commonmode.core.protocols import Progress
@@ -131,7 +132,7 @@ def _severity(one: HedgeComparison) -> Severity:
     better = (one.p_value <= 0.05) & (one.against_reference < 0.0)
     # A model beside the reference is the better hedge: that is what ought to be looked at.
     if better.any():
-        return Severity.ALERT
+        return severity_of(True, float(-one.against_reference[better].min()), SMALL_SHARE)
     return Severity.NOTE if worse.any() else Severity.FINE
 
 

@@ -9,8 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from commonmode.app.study.look_context import LookTable
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding
+from commonmode.converge.intervention_words import move_words, moves_found
 from commonmode.converge.interventions import CardFault, InterventionalGraph
+from commonmode.converge.severity import Severity
 from commonmode.panel.interventions import InterventionResponses
 from commonmode.register.cards import Card, Layer
 from commonmode.register.graph import common_cause_graph
@@ -44,16 +46,18 @@ def summary(one: Tried) -> Finding:
     least = float(known.max()) if len(known) else float("nan")
     certain = bool(graph.repeatable.all())
     sizes = graph.response[graph.moves & (np.nan_to_num(graph.response) > 0.0)]
-    moved = (
-        f"Moves run from {sizes.min():.2g} to {sizes.max():.2g} {graph.unit}"
-        if len(sizes)
-        else "Nothing moved"
-    )
+    moved = "Nothing moved"
+    if len(sizes):
+        moved = (
+            f"Moves reach {move_words(float(sizes.max()))} ({graph.unit}), half of them "
+            f"{move_words(float(np.median(sizes)))} or more"
+        )
     chance = (
         "the models repeat themselves bit for bit, so a move is cause and effect and has no "
         "interval but its range over the times"
         if certain
-        else f"p is adjusted for all {graph.moves.size} pairs of model and change (level {LEVEL})"
+        else f"p is adjusted for all {graph.moves.size} pairs of model and change (level {LEVEL}), "
+        "and a move's interval is its range over the times"
     )
     todo = (
         "correct the cards that are named here first; C1 and C4 rest on them"
@@ -64,8 +68,8 @@ def summary(one: Tried) -> Finding:
         f"{one.family.capitalize()}: {len(graph.models)} models under {len(graph.interventions)} "
         f"changes {one.when}. Of the {len(declared)} parts on their cards {len(declared & tried)} "
         f"were changed; {undeclared} uses are not declared and {unused} declared parts have no "
-        f"effect, of {len(graph.models) * len(tried)} pairs tried. {moved}; {least:.2g} would have "
-        f"been found everywhere; {chance}. What to do: {todo}."
+        f"effect, of {len(graph.models) * len(tried)} pairs tried. {moved}; {moves_found(least)} "
+        f"in every model; {chance}. What to do: {todo}."
     )
     numbers = {
         "models": float(len(graph.models)),

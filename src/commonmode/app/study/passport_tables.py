@@ -172,13 +172,13 @@ def screen_table(screens: Sequence[Screen]) -> LookTable:
     order: Mapping[str, int] = {"flagged": 0, "passed": 1, "not applicable": 2}
     rows: list[tuple[Any, ...]] = [
         (
-            one.subject,
+            _subject(one.subject),
             one.name,
             one.verdict.value,
             _number(one.statistic),
             _number(one.threshold),
             _number(one.p_value),
-            one.sentence,
+            one.sentence.removeprefix(f"{one.subject}: "),
         )
         for one in sorted(screens, key=lambda screen: order[screen.verdict.value])
     ]
@@ -189,6 +189,19 @@ def screen_table(screens: Sequence[Screen]) -> LookTable:
         ("subject", "screen", "verdict", "statistic", "bound", "p_value", "found"),
         rows,
     )
+
+
+def _subject(name: str) -> str:
+    """``venue:COIN-PERP`` as people say it; other names as they are."""
+    said = []
+    for part in name.split(" against "):
+        venue, colon, what = part.partition(":")
+        if not colon:
+            said.append(part)
+            continue
+        kind = "perpetual" if what.endswith("-PERP") else "funding"
+        said.append(f"{what.removesuffix('-PERP')} {kind} on {venue.capitalize()}")
+    return " against ".join(said)
 
 
 def _number(value: float) -> float | None:

@@ -32,7 +32,8 @@ from commonmode.app.study.passport_tables import (
 )
 from commonmode.app.study.schema import PanelSettings
 from commonmode.app.study.signals import signal_histories
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding
+from commonmode.converge.severity import Severity
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.result import Failure, Success
 from commonmode.margin.deribit.parameters import shipped_deribit
@@ -281,9 +282,9 @@ def _screened(screens: Sequence[Screen]) -> Finding:
     sentence = (
         f"{len(asked)} screens of {len({screen.name for screen in screens})} kinds looked at the "
         f"data, {len(screens) - len(asked)} could not; {len(flagged)} flag something"
-        f"{': ' + kinds if kinds else ''}. {tested} are tests at 1 % or less each, so about "
-        f"{0.01 * tested:.1f} would flag by chance; the others hold an identity or a stated bound, "
-        "and have no smallest effect. What to do: "
+        f"{': ' + kinds if kinds else ''} (a count: no interval). {tested} are tests at 1 % or "
+        f"less each, so about {0.01 * tested:.1f} would flag by chance; the others hold an "
+        "identity or a stated bound, and have no smallest effect. What to do: "
         + (
             "ask the venue before a model is moved to a flagged feed; a flag is no proof."
             if flagged

@@ -12,7 +12,8 @@ from evidence_series import lasting
 
 from commonmode.converge.cadence import CadenceTrial, advise, step_noise
 from commonmode.converge.comovement import EffectiveNumber
-from commonmode.converge.strategies import StrategyRiskCoupling, StrategyRiskResult
+from commonmode.converge.strategies import StrategyRiskCoupling
+from commonmode.converge.strategies_result import StrategyRiskResult
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.random import stream
 from commonmode.core.units import HOUR_MS

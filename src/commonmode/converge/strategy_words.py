@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commonmode.converge.findings import Finding, Severity
 from commonmode.converge.severity import SMALL_CORRELATION, severity_of
-from commonmode.converge.strategies import SellingCoupling, StrategyRiskResult
+from commonmode.converge.strategies_result import SellingCoupling, StrategyRiskResult
 from commonmode.core.words import usd
 
 __all__ = ["coupling_sentence", "strategy_findings"]

@@ -10,7 +10,8 @@ from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_pa
 from commonmode.converge.attribution_result import AttributionResult
 from commonmode.converge.findings import Finding, panel_findings
 from commonmode.converge.severity import SMALL_CORRELATION, Severity, severity_of
-from commonmode.converge.strategies import StrategyRiskCoupling, StrategyRiskResult
+from commonmode.converge.strategies import StrategyRiskCoupling
+from commonmode.converge.strategies_result import StrategyRiskResult
 from commonmode.converge.strategy_words import strategy_findings
 from commonmode.core.result import Success
 from commonmode.lab.worlds import WorldConfig, simulate_world

@@ -12,7 +12,8 @@ from commonmode.app.study.signals import signal_histories
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
 from commonmode.converge.findings import Finding, Severity, panel_findings
 from commonmode.converge.severity import SMALL_CORRELATION, severity_of
-from commonmode.converge.strategies import StrategyRiskCoupling, StrategyRiskResult
+from commonmode.converge.strategies import StrategyRiskCoupling
+from commonmode.converge.strategies_result import StrategyRiskResult
 from commonmode.converge.strategy_words import strategy_findings
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, Success

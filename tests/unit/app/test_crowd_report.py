@@ -6,12 +6,8 @@ import json
 
 import numpy as np
 
-from commonmode.app.report.figures import (
-    MANY_MODELS,
-    correlation_map,
-    dependency_graph,
-    shared_parts,
-)
+from commonmode.app.report.dependency_figures import MANY_MODELS, dependency_graph, shared_parts
+from commonmode.app.report.figures import correlation_map
 from commonmode.app.study.results import analysis_to_json
 from commonmode.converge.analysis import IndexOptions, analyse_panel
 from commonmode.converge.findings import some_of

@@ -13,13 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commonmode.app.report.dependency_figures import dependency_graph, who_depends
 from commonmode.app.report.dots import index_dots, index_rows
-from commonmode.app.report.figures import (
-    correlation_map,
-    dependency_graph,
-    failure_split,
-    who_depends,
-)
+from commonmode.app.report.figures import correlation_map, failure_split
 from commonmode.app.report.ordering import LAYERS, by_cluster, two_columns
 from report_cases import full
 from report_results import laboratory_results

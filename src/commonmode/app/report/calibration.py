@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from commonmode.app.report.figures import MODEL_COLOURS, Figure, base, text
+from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, text
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, number, percent, usd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.figures import base, short
+from commonmode.app.report.drawing import base, short
 
 __all__ = ["grid_layout"]
 

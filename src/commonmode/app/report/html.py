@@ -9,14 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from commonmode.app.report import attribution, people_tables, tables
-from commonmode.app.report.dots import index_dots, index_rows
-from commonmode.app.report.figures import (
-    correlation_map,
+from commonmode.app.report.dependency_figures import (
     dependency_graph,
-    failure_split,
     shared_parts,
     who_depends,
 )
+from commonmode.app.report.dots import index_dots, index_rows
+from commonmode.app.report.figures import correlation_map, failure_split
 from commonmode.app.report.further import further_section
 from commonmode.app.report.limits import limits
 from commonmode.app.report.looks import look_sections, looks_alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonmode.app.report.figures import MODEL_COLOURS, Figure, base, short, text
+from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, short, text
 from commonmode.app.report.words import number, usd
 
 __all__ = ["cadence_pictures", "hedging_pictures", "model_risk_pictures", "strategy_pictures"]

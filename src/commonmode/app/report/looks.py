@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from commonmode.app.report.figures import Figure
+from commonmode.app.report.drawing import Figure
 from commonmode.app.report.further import first_sentences
 from commonmode.app.report.intervention_figures import intervention_pictures
 from commonmode.app.report.look_figures import (

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commonmode.app.report.figures import Figure, base, text
+from commonmode.app.report.drawing import Figure, base, text
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table as Grid
 from commonmode.app.report.words import percent

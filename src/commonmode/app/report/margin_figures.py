@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.figures import MODEL_COLOURS, Figure, base, short, text
+from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, short, text
 
 __all__ = ["legs_figure", "liquidation_figure", "models_figure", "parts_figure"]
 

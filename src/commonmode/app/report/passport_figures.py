@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.figures import Figure, base, short, text
+from commonmode.app.report.drawing import Figure, base, short, text
 from commonmode.app.report.grid_figures import grid_layout
 from commonmode.app.report.words import number, percent
 

@@ -16,14 +16,14 @@ from commonmode.forecast.returns import horizon_returns
 from commonmode.market.history import History
 from commonmode.panel.benchmark import Half, RangeBenchmark, garman_klass_variance, range_benchmark
 from commonmode.panel.error_panel import CellFailure, ErrorPanel, PanelKind
-from commonmode.panel.walk_forward import (
+from commonmode.panel.walk_forward import run_piece
+from commonmode.panel.walk_pieces import (
     ForecastTask,
     PieceResult,
     Walked,
     WalkPiece,
     cut_into_pieces,
     join_pieces,
-    run_piece,
 )
 from commonmode.register.model import RiskModel
 

@@ -21,14 +21,8 @@ from commonmode.forecast import (
 from commonmode.market.history import History
 from commonmode.panel.benchmark import Half, range_benchmark
 from commonmode.panel.risk import build_risk_panel
-from commonmode.panel.walk_forward import (
-    BLOCK_BARS,
-    ForecastTask,
-    cut_into_pieces,
-    join_pieces,
-    run_piece,
-    walk_forward,
-)
+from commonmode.panel.walk_forward import run_piece, walk_forward
+from commonmode.panel.walk_pieces import BLOCK_BARS, ForecastTask, cut_into_pieces, join_pieces
 from simulated_bars import STEP, make_history
 
 FIRST = 520

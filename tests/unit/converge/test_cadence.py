@@ -18,7 +18,8 @@ from commonmode.forecast.ewma import Ewma
 from commonmode.forecast.historical import HistoricalSimulation
 from commonmode.market.history import History
 from commonmode.panel.refits import spread_spans, walk_at_cadence
-from commonmode.panel.walk_forward import ForecastTask, walk_forward
+from commonmode.panel.walk_forward import walk_forward
+from commonmode.panel.walk_pieces import ForecastTask
 from commonmode.register.cards import Card, ModelFamily
 from commonmode.register.model import FittedRisk, Requirements, RiskForecast
 from simulated_bars import make_history

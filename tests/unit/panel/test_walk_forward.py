@@ -17,7 +17,8 @@ from commonmode.forecast.parts import risk_card
 from commonmode.market.history import History
 from commonmode.panel.benchmark import validate_benchmark
 from commonmode.panel.risk import RiskPanelSpec, build_risk_panel, build_risk_panels
-from commonmode.panel.walk_forward import BLOCK_BARS, ForecastTask, walk_forward
+from commonmode.panel.walk_forward import walk_forward
+from commonmode.panel.walk_pieces import BLOCK_BARS, ForecastTask
 from commonmode.register.cards import Card
 from commonmode.register.model import Requirements, RiskForecast
 from simulated_bars import STEP, make_history

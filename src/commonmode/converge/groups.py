@@ -185,7 +185,12 @@ def contrast_groups(
     found = contrast(contributions, members, strict=crowd_sd is not None, scale=crowd_sd)
     alike = _same_contrast(found.weights, groups, members)
     test = sign_flip_max_test(
-        found.values, flips=flips, alpha=alpha, rng=rng, between=found.between
+        found.values,
+        flips=flips,
+        alpha=alpha,
+        rng=rng,
+        between=found.between,
+        freedom=found.freedom,
     )
     between = np.zeros(len(groups)) if found.between is None else found.between
     # Of groups with the same contrast the one whose own pairs are larger comes first.
@@ -259,7 +264,13 @@ def account_for_overlap(
                 if factor_free
                 else found
             )
-            test = sign_flip_max_test(tested.values, flips=flips, rng=rng, between=tested.between)
+            test = sign_flip_max_test(
+                tested.values,
+                flips=flips,
+                rng=rng,
+                between=tested.between,
+                freedom=tested.freedom,
+            )
             passes = (test.p_adjusted <= alpha) & tested.told_apart
         usable = np.flatnonzero(passes & (fits > 0))
         if not len(usable):

@@ -51,6 +51,9 @@ class Contrasts:
     between : float64, shape (M,), or None
         Standard error that differences between pairs put into each contrast, in its units; None
         where they were not asked for.
+    freedom : float64, shape (M,), or None
+        Degrees of freedom that each of ``between`` was estimated with; infinite where it is zero
+        because nothing was compared.
     """
 
     values: FloatArray
@@ -58,6 +61,7 @@ class Contrasts:
     norm: FloatArray
     weights: FloatArray | None
     between: FloatArray | None = None
+    freedom: FloatArray | None = None
 
 
 def fall_of_squares(contrasts: Contrasts, times: FloatArray | None = None) -> FloatArray:
@@ -263,6 +267,7 @@ def factor_free_contrasts(
         standing |= members[rows] & members[columns]
         own.append(shape(members))
     parts, variance = [], np.zeros(len(groups))
+    freedom = np.full(len(groups), np.inf)
     for g, members in enumerate(groups):
         inside = members[rows] & members[columns]
         factors = _outside_columns(total, inside | standing, groups.shape[1])
@@ -272,7 +277,8 @@ def factor_free_contrasts(
         at = _indicators(members[None])
         parts.append(_thin(contributions, at, basis, not strict and given is None, scale))
         if parts[-1].told_apart[0]:
-            variance[g] = pair_variance(contributions, basis, inside, shape(members))
+            beyond = pair_variance(contributions, basis, inside, shape(members))
+            variance[g], freedom[g] = beyond.value, beyond.freedom
     known, norm = np.isfinite(variance), np.concatenate([part.norm for part in parts])
     between = np.sqrt(np.where(known, variance, 0.0) / np.where(norm > 0, norm, 1.0))
     if scale is not None:
@@ -283,6 +289,7 @@ def factor_free_contrasts(
         norm=norm,
         weights=None,
         between=between,
+        freedom=np.where(known, freedom, np.inf),
     )
 
 

@@ -11,16 +11,35 @@ trials", Controlled Clinical Trials 7(3), eq. 8.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray
 
-__all__ = ["pair_variance"]
+__all__ = ["PairVariance", "pair_variance"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairVariance:
+    """Variance between pairs, and how well it is known.
+
+    Attributes
+    ----------
+    value : float
+        In squared units of the pair vector, never negative; NaN where no pair is left over to
+        judge by.
+    freedom : float
+        Degrees of freedom of the pairs that it was estimated on; below 1 where none is left over.
+    """
+
+    value: float
+    freedom: float
 
 
 def pair_variance(
     contributions: FloatArray, basis: FloatArray, inside: BoolArray, shape: FloatArray
-) -> float:
+) -> PairVariance:
     """Variance of the other pairs beyond sampling error and beyond what is regressed out.
 
     Residual squares of the pairs outside the group, less what sampling is expected to put into
@@ -38,12 +57,6 @@ def pair_variance(
         Pairs of the group.
     shape : float64, shape (P,)
         Product of the members' loadings on their one factor.
-
-    Returns
-    -------
-    float
-        In squared units of the pair vector, never negative; NaN where no pair is left over to
-        judge by.
     """
     residual = contributions - (contributions @ basis) @ basis.T
     # Of the group's pairs, which are few; the columns have unit length.
@@ -55,13 +68,13 @@ def pair_variance(
     other = ~inside
     freedom = float(other.sum()) - (length - inside_leverage)
     if freedom < 1.0 - 1e-9:
-        return float("nan")
+        return PairVariance(float("nan"), freedom)
     residual = residual[:, other]
     total = residual.sum(axis=0)
     blocks = len(residual)
     # Contributions of independent blocks: the variance of their sum from their spread.
     sampling = (np.sum(residual**2) - np.sum(total**2) / blocks) * blocks / (blocks - 1)
-    return max(0.0, float(np.sum(total**2) - sampling) / freedom)
+    return PairVariance(max(0.0, float(np.sum(total**2) - sampling) / freedom), freedom)
 
 
 def _orthonormal_beside(basis: FloatArray, further: tuple[FloatArray, ...]) -> list[FloatArray]:

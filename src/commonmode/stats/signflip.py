@@ -74,6 +74,8 @@ class MaxTest:
 
 # Cells of the flipped statistics held at once (32 MiB).
 _CELLS = 4_000_000
+# Degrees of freedom that are as good as any more.
+_EXACT = 1e6
 
 
 def _signs(generator: np.random.Generator, flips: int, blocks: int) -> FloatArray:
@@ -112,6 +114,7 @@ def sign_flip_max_test(
     alpha: float = 0.05,
     rng: int | np.random.Generator = 0,
     between: FloatArray | None = None,
+    freedom: FloatArray | None = None,
 ) -> MaxTest:
     """Test M sums of block contributions at once, one-sided.
 
@@ -127,6 +130,10 @@ def sign_flip_max_test(
     between : float64, shape (M,), optional
         Standard error that each sum carries besides, however many blocks there are. It joins the
         studentisation, and every flip gets an independent normal draw of that size.
+    freedom : float64, shape (M,), optional
+        Degrees of freedom that ``between`` was estimated with; known exactly if left out. Every
+        flip is then studentised by an estimate of its own, as the sums themselves are: a variance
+        that a few pairs showed is often too small, which a normal law would not know.
 
     Raises
     ------
@@ -144,7 +151,8 @@ def sign_flip_max_test(
             "block contributions are not finite", remedy="drop rows with missing forecasts first"
         )
     estimate = contributions.sum(axis=0)
-    scale = np.sqrt((contributions**2).sum(axis=0))
+    squares = (contributions**2).sum(axis=0)
+    scale = np.sqrt(squares)
     generator = as_generator(rng, "sign-flip", flips, blocks)
     signs = _signs(generator, flips, blocks)
     if between is not None:
@@ -160,7 +168,13 @@ def sign_flip_max_test(
         null = signs[start : start + chunk] @ contributions
         if between is not None:
             null += between * generator.standard_normal(null.shape)
-        null /= safe
+        if between is not None and freedom is not None:
+            known = np.minimum(freedom, _EXACT)
+            estimated = generator.chisquare(known, null.shape) / known
+            own = np.sqrt(squares + between**2 * estimated)
+            null /= np.where(own > 0, own, 1.0)
+        else:
+            null /= safe
         at_least += (null >= t - slack).sum(axis=0)
         top[start : start + chunk] = null.max(axis=1)
     p_single = (1.0 + at_least) / (1.0 + flips)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from commonmode.converge.comovement import POWER
+from commonmode.converge.monitoring_failures import CoFailureSeries, cofailure_series
 from commonmode.converge.monitoring_paths import cofailure_path, comovement_path
 from commonmode.converge.monitoring_result import (
     Alert,
@@ -29,11 +30,7 @@ from commonmode.converge.monitoring_result import (
     MonitoringResult,
     RuleKind,
 )
-from commonmode.converge.monitoring_series import (
-    CoFailureSeries,
-    block_series,
-    cofailure_series,
-)
+from commonmode.converge.monitoring_series import block_series
 from commonmode.converge.monitoring_settings import MonitoringSettings
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.random import stream

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from commonmode.converge.groups import blind_groups, contrast_groups
+from commonmode.converge.monitoring_failures import CoFailureSeries
 from commonmode.converge.monitoring_result import IndexPath
-from commonmode.converge.monitoring_series import BlockSeries, CoFailureSeries
+from commonmode.converge.monitoring_series import BlockSeries
 from commonmode.converge.monitoring_settings import MonitoringSettings
 from commonmode.core.arrays import IntArray
 from commonmode.core.random import stream

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from commonmode.converge.monitoring import MonitoringSettings, monitor_panel
+from commonmode.converge.monitoring_failures import cofailure_series
 from commonmode.converge.monitoring_result import RuleKind
-from commonmode.converge.monitoring_series import block_series, cofailure_series
+from commonmode.converge.monitoring_series import block_series
 from commonmode.core.errors import ConfigurationError, PanelError
 from commonmode.core.units import HOUR_MS
 from commonmode.lab.worlds import WorldConfig, simulate_world

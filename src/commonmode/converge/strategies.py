@@ -28,6 +28,7 @@ from commonmode.core.errors import PanelError
 from commonmode.core.ids import TargetId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
+from commonmode.stats.block_spread import block_interval
 from commonmode.stats.blocks import (
     block_edges,
     choose_block_count,
@@ -125,6 +126,7 @@ class StrategyRiskCoupling:
             rng=stream(self.rng, "strategies and risk models", "the move left in"),
         )
         p_same = same_bar.p_adjusted.reshape(s, n)
+        least, most = block_interval(raw[..., self.lags])
         needed = detectable_effect(test.critical, blocks)
         reach = float(stdtrit(blocks - 1, 0.975))
         t, p = test.t.reshape(s, n, width), test.p_adjusted.reshape(s, n, width)
@@ -140,6 +142,7 @@ class StrategyRiskCoupling:
                         strategy=signals.models[i],
                         risk_model=risk.models[j],
                         together=float(together[i, j, self.lags]),
+                        together_interval=(float(least[i, j]), float(most[i, j])),
                         p_together=float(p_same[i, j]),
                         given_move=float(estimate[i, j, best]),
                         lag=lags[best],

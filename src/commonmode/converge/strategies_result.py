@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from commonmode.converge.finding import between, found_from
 from commonmode.converge.severity import SMALL_CORRELATION
 from commonmode.core.arrays import FloatArray
 from commonmode.core.ids import ModelId
@@ -20,6 +21,8 @@ class SellingCoupling:
     strategy, risk_model : ModelId
     together : float
         Correlation of selling and cutting in the same bar, the market's move left in.
+    together_interval : (float, float)
+        95 %, Student's over blocks of time.
     given_move : float
         The same given the market's moves, at ``lag``.
     lag : int
@@ -45,6 +48,7 @@ class SellingCoupling:
     strategy: ModelId
     risk_model: ModelId
     together: float
+    together_interval: tuple[float, float]
     p_together: float
     given_move: float
     lag: int
@@ -92,15 +96,14 @@ class StrategyRiskResult:
     def sentence(self) -> str:
         """How many pairs go together, what would have been found, and what to do."""
         nearest = self.couplings[0]
-        low, high = nearest.interval
         needed = max(one.detectable for one in self.couplings)
         told = (
             f"In {len(self.found)} of {len(self.couplings)} pairs of a strategy and a risk model "
             f"the model cuts when the strategy sells beyond what the market's move explains, in "
             f"{len(self.through_the_move)} more because the price moved; the surest are "
             f"{nearest.strategy} and {nearest.risk_model}: correlation {nearest.given_move:+.2f} "
-            f"({low:+.2f} to {high:+.2f}) given the move. {self.rows:,} bars in {self.blocks} "
-            f"blocks would have shown {needed:.2f} with 80 % probability. "
+            f"({between(*nearest.interval, '+.2f')}) given the move. In {self.rows:,} bars, "
+            f"{self.blocks} blocks, {found_from(needed)} of any pair. "
         )
         largest = max((one.given_move for one in self.found), default=0.0)
         if largest >= SMALL_CORRELATION:

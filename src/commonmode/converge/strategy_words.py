@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commonmode.converge.findings import Finding, Severity
-from commonmode.converge.severity import SMALL_CORRELATION, severity_of
+from commonmode.converge.finding import Finding, between, found_from
+from commonmode.converge.severity import SMALL_CORRELATION, Severity, severity_of
 from commonmode.converge.strategies_result import SellingCoupling, StrategyRiskResult
 from commonmode.core.words import usd
 
@@ -26,8 +26,9 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
             f"; a mean bar of those sells {usd(one.sold_usd)} by the strategy and "
             f"{usd(one.cut_usd)} under the risk limit"
         )
-    low, high = one.interval
-    sure = f"adjusted p = {one.p_adjusted:.2g}"
+    given = between(*one.interval, "+.2f")
+    same = between(*one.together_interval, "+.2f")
+    sure = f"adjusted p = {one.p_adjusted:.2g}; {found_from(one.detectable)}"
     if one.p_adjusted <= alpha:
         todo = (
             "find what they share or watch beside the price, and take it apart"
@@ -37,22 +38,21 @@ def coupling_sentence(one: SellingCoupling, *, alpha: float, priced: bool) -> st
         )
         return (
             f"{one.risk_model} cuts when {one.strategy} sells: correlation {one.given_move:+.2f} "
-            f"({low:+.2f} to {high:+.2f}) given the market's move, {when} "
-            f"({one.together:+.2f} in the same bar with it; {sure}); {selling}{money}. What to "
-            f"do: {todo}."
+            f"({given}) given the market's move, {when} ({sure}), and {one.together:+.2f} ({same}) "
+            f"in the same bar with it; {selling}{money}. What to do: {todo}."
         )
     if one.p_together <= alpha:
         return (
             f"{one.risk_model} cuts when {one.strategy} sells, because the price moved: "
-            f"correlation {one.together:+.2f} in the same bar (adjusted p = {one.p_together:.2g}), "
-            f"{one.given_move:+.2f} at most given the move ({sure}); {selling}{money}. What to do: "
-            "count their sales together; look on the cards whether they read the move by the same "
-            "estimator."
+            f"correlation {one.together:+.2f} ({same}) in the same bar (adjusted p = "
+            f"{one.p_together:.2g}), {one.given_move:+.2f} at most given the move ({given}; "
+            f"{sure}); {selling}{money}. What to do: count their sales together; look on the cards "
+            "whether they read the move by the same estimator."
         )
     return (
         f"{one.risk_model} does not cut when {one.strategy} sells (correlation {one.together:+.2f} "
-        f"in the same bar, {one.given_move:+.2f} at most given the market's move; {sure}; "
-        f"{one.detectable:.2f} would have been found with 80 % probability); {selling}{money}."
+        f"({same}) in the same bar, {one.given_move:+.2f} at most given the market's move "
+        f"({given}); {sure}); {selling}{money}. What to do: nothing."
     )
 
 
@@ -76,6 +76,8 @@ def strategy_findings(result: StrategyRiskResult) -> tuple[Finding, ...]:
 def _numbers(one: SellingCoupling) -> dict[str, float]:
     return {
         "together": one.together,
+        "together_low": one.together_interval[0],
+        "together_high": one.together_interval[1],
         "p_together": one.p_together,
         "given_move": one.given_move,
         "low": one.interval[0],

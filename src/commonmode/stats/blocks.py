@@ -45,11 +45,11 @@ def autocorrelation_time_interval(
 
     For a stated number of independent observations; :func:`integrated_autocorrelation_time`, which
     blocks are cut by, stops where a single autocorrelation is lost in noise, and misses most of a
-    memory that is long and faint, as that of absolute returns is. Here pairs of autocorrelations
-    are summed while they are positive, none counted for more than the one before it: Geyer (1992),
-    Statistical Science 7(4), initial monotone sequence. A sum of W lags has the standard error
+    memory that is long and faint, as that of absolute returns is. Here autocorrelations are summed
+    while pairs of them are positive: Geyer (1992), Statistical Science 7(4), initial positive
+    sequence. A sum of W lags has the standard error
     ``tau sqrt(2 (2 W + 1) / T)`` (Madras and Sokal 1988, J. Statistical Physics 50, equation
-    4.16), taken on the logarithm.
+    4.16), taken on the logarithm; it does not know what the sum stops short of.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def autocorrelation_time_interval(
     pairs = rho[:even:2] + rho[1:even:2]
     stop = np.flatnonzero(pairs <= 0)
     count = int(stop[0]) if stop.size else len(pairs)
-    tau = 2.0 * float(np.minimum.accumulate(pairs[:count]).sum()) - 1.0
+    tau = 2.0 * float(pairs[:count].sum()) - 1.0
     spread = float(ndtri(0.5 + 0.5 * level)) * np.sqrt(2.0 * (4.0 * count - 1.0) / t)
     inside = (tau, tau * float(np.exp(-spread)), tau * float(np.exp(spread)))
     tau, low, high = (min(max(value, 1.0), float(t)) for value in inside)

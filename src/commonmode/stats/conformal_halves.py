@@ -9,7 +9,7 @@ from scipy.stats import betabinom
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import DataError
-from commonmode.stats.blocks import integrated_autocorrelation_time
+from commonmode.stats.blocks import autocorrelation_time_interval
 from commonmode.stats.conformal import conformal_quantile, split_conformal_coverage
 
 __all__ = ["HeldCoverage", "held_coverage"]
@@ -47,7 +47,8 @@ def held_coverage(scores: FloatArray, alpha: float, *, level: float = 0.95) -> H
 
     Given l of n calibration scores above the quantile, the number missed of m exchangeable new ones
     is beta-binomial (m, l, n + 1 - l) (Vovk 2012, Proc. Machine Learning Research 25). Misses come
-    in clusters, so n and m are the effective numbers of the misses' indicator.
+    in clusters, so n and m are the effective numbers of the misses' indicator, whose memory is long
+    and faint where the forecast does not follow volatility.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def held_coverage(scores: FloatArray, alpha: float, *, level: float = 0.95) -> H
     missed = s > threshold
     # Of the worse half: where the level drifts, the change itself is no dependence.
     tau = max(
-        integrated_autocorrelation_time(missed[:half].astype(np.float64)),
-        integrated_autocorrelation_time(missed[half:].astype(np.float64)),
+        autocorrelation_time_interval(missed[:half].astype(np.float64))[0],
+        autocorrelation_time_interval(missed[half:].astype(np.float64))[0],
     )
     worth, new = half / tau, (len(s) - half) / tau
     law = split_conformal_coverage(max(int(worth), 1), alpha)

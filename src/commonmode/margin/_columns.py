@@ -1,8 +1,8 @@
-"""What the two venue methods share: positions as columns, what they refuse, the final table."""
+"""What margin methods share: positions as columns, what they refuse, the final table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -24,6 +24,7 @@ __all__ = [
     "failures_by_account",
     "margin_table",
     "no_number",
+    "peg_notices",
     "refuse_failed",
     "refused_collateral",
     "starts_of",
@@ -168,12 +169,16 @@ def margin_table(
     notices: Mapping[int, tuple[str, ...]] | None = None,
     *,
     unit_usd: float = 1.0,
+    unknown: Callable[[str, str], Failure] = no_number,
 ) -> MarginTable:
-    """Sum the components; what failed or is no number becomes NaN with its reason."""
+    """Sum the components; what failed or is no number becomes NaN with its reason.
+
+    ``unknown`` says, of an account and the method, why there is no number where nothing is known.
+    """
     totals = [np.sum(list(parts.values()), axis=0) for parts in (initial, maintenance)]
     good = np.isfinite(equity) & np.isfinite(totals[0]) & np.isfinite(totals[1])
     for row in np.flatnonzero(~good).tolist():
-        failures.setdefault(row, no_number(str(accounts.ids[row]), method))
+        failures.setdefault(row, unknown(str(accounts.ids[row]), method))
     lost = np.zeros(len(accounts), dtype=np.bool_)
     lost[list(failures)] = True
 

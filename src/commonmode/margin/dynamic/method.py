@@ -28,10 +28,12 @@ from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import DataError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason
+from commonmode.margin._columns import failures_by_account, margin_table, sums
 from commonmode.margin.accounts import Accounts
 from commonmode.margin.dynamic.horizon import exposed_minutes, horizon_scale
 from commonmode.margin.dynamic.liquidity import CloseOut, Liquidity, close_out
 from commonmode.margin.dynamic.loss import Loss, LossTerms, joint_loss
+from commonmode.margin.dynamic.oracle import collateral_doubts, position_doubts
 from commonmode.margin.dynamic.parameters import DynamicParameters
 from commonmode.margin.dynamic.profit import (
     mark_values,
@@ -109,7 +111,7 @@ class Dynamic:
     def margin(self, accounts: Accounts, market: MarginMarket) -> MarginTable:
         """Margin of every account; see :class:`~commonmode.margin.method.MarginMethod`."""
         n = len(accounts)
-        failures = dict(accounts.failures) | self._failures(accounts, market)
+        failures = self._failures(accounts, market)
         worked = self._work(accounts, market)
         initial = {name: np.full(n, np.nan) for name in _COMPONENTS}
         maintenance = {name: np.full(n, np.nan) for name in ("loss", "close_out")}
@@ -121,27 +123,15 @@ class Dynamic:
             maintenance["loss"][rows] = second.requirement
             initial["disagreement"][rows] = self._disagreement(block, worked, scale, first)[0]
         initial["close_out"] = maintenance["close_out"] = worked.closing.total
-        initial["oracle"] = _by_account(accounts, self._oracle(accounts, market, worked))
-        initial["oracle"] += self._oracle_posted(accounts, market).sum(axis=1)
+        doubted = position_doubts(accounts, market, worked.greeks, self.parameters)
+        initial["oracle"] = sums(accounts.row, doubted, n)
+        initial["oracle"] += collateral_doubts(accounts, market, self.parameters).sum(axis=1)
         charges = [self.convergence_charge.get(str(name), 0.0) for name in accounts.ids]
         initial["convergence"] = np.array(charges, dtype=np.float64)
         equity = self._equity(accounts, market, worked.marks)
-        unknown = ~np.isfinite(sum(initial.values()) + equity)
-        for row in np.flatnonzero(unknown).tolist():
-            failures.setdefault(row, _no_value(str(accounts.ids[row])))
-        bad = np.array(sorted(failures), dtype=np.int64)
-        for column in (equity, *initial.values(), *maintenance.values()):
-            column[bad] = np.nan
-        return MarginTable(
-            method=self.id,
-            ids=accounts.ids,
-            equity=equity,
-            initial=_total(initial),
-            maintenance=_total(maintenance),
-            components=initial,
-            maintenance_components=maintenance,
-            failures=failures,
-            notices=self._notices(accounts, market, failures),
+        notices = self._notices(accounts, market)
+        return margin_table(
+            self.id, accounts, equity, initial, maintenance, failures, notices, unknown=_no_value
         )
 
     def legs(self, accounts: Accounts, market: MarginMarket, row: int) -> Legs:
@@ -166,8 +156,8 @@ class Dynamic:
         closing = np.zeros(len(initial))
         closing[:positions] = worked.closing.positions
         extra = closing.copy()
-        extra[:positions] += self._oracle(account, market, worked)
-        extra[positions:-1] += self._oracle_posted(account, market)[0]
+        extra[:positions] += position_doubts(account, market, worked.greeks, p)
+        extra[positions:-1] += collateral_doubts(account, market, p)[0]
         charge = self.convergence_charge.get(str(account.ids[0]), 0.0)
         gross = np.abs(account.quantity * worked.greeks.delta_usd[account.instrument])
         share = (
@@ -259,7 +249,7 @@ class Dynamic:
         }
         held = accounts.instrument
         worth = {
-            model: _by_account(accounts, accounts.quantity * gap[held])
+            model: sums(accounts.row, accounts.quantity * gap[held], len(accounts))
             for model, gap in worked.gaps.items()
         }
         rows = (loss.uncontrolled - worth[model] for model, loss in losses.items())
@@ -278,11 +268,10 @@ class Dynamic:
 
     def _failures(self, accounts: Accounts, market: MarginMarket) -> dict[int, Failure]:
         unmoved = missing_factors(market, self.scenarios.normal)
-        found: dict[int, Failure] = {}
-        for position, row in zip(accounts.instrument.tolist(), accounts.row.tolist(), strict=True):
-            why = market.failures.get(position) or unmoved.get(int(market.underlying[position]))
-            if why is not None:
-                found.setdefault(row, why)
+        on = enumerate(market.underlying.tolist())
+        found = failures_by_account(
+            accounts, market, {row: unmoved[coin] for row, coin in on if coin in unmoved}
+        )
         known = set(self.scenarios.normal.factors)
         for c, name in enumerate(market.assets.name.tolist()):
             follows = int(market.assets.underlying[c])
@@ -293,44 +282,8 @@ class Dynamic:
                 found.setdefault(row, _unmoved(name))
         return found
 
-    def _oracle(self, accounts: Accounts, market: MarginMarket, worked: _Worked) -> FloatArray:
-        """Charge of every position, USD, shape (P,)."""
-        table, u, e = market.instruments, market.underlying, market.expiry
-        confidence = market.underlyings.spot_confidence[u]
-        dated = e >= 0
-        if dated.any():
-            x = market.expiries
-            feeds = (x.forward_confidence, x.rate_confidence, x.vol_confidence)
-            least = np.minimum.reduce([feed[e] for feed in feeds])
-            confidence = np.where(dated, np.minimum(confidence, least), confidence)
-        notional = (
-            np.abs(accounts.quantity)
-            * np.abs(
-                np.where(
-                    table.is_option, table.contract_size * table.index, worked.greeks.delta_usd
-                )
-            )[accounts.instrument]
-        )
-        return np.asarray(notional * self._doubt(confidence)[accounts.instrument])
-
-    def _oracle_posted(self, accounts: Accounts, market: MarginMarket) -> FloatArray:
-        """Charge of every account's collateral, USD, shape (A, C)."""
-        per_unit = market.assets.price * self._doubt(market.assets.confidence)
-        # An asset without a price or a confidence harms only who holds it.
-        held = accounts.collateral != 0.0
-        return np.where(held, np.abs(accounts.collateral) * per_unit, 0.0)
-
-    def _doubt(self, confidence: FloatArray) -> FloatArray:
-        """Part of the notional that is charged: linear, 0 from the floor on, never a jump."""
-        p = self.parameters
-        return np.asarray(
-            p.confidence_rate
-            * np.maximum(p.confidence_floor - confidence, 0.0)
-            / p.confidence_floor
-        )
-
     def _equity(self, accounts: Accounts, market: MarginMarket, marks: FloatArray) -> FloatArray:
-        held = _by_account(accounts, accounts.quantity * marks[accounts.instrument])
+        held = sums(accounts.row, accounts.quantity * marks[accounts.instrument], len(accounts))
         money = (accounts.cash + accounts.unrealised) * market.stable_price
         posted = accounts.collateral * market.assets.price
         # An asset without a price harms only who holds it.
@@ -338,27 +291,24 @@ class Dynamic:
             held + money + np.where(accounts.collateral != 0, posted, 0.0).sum(axis=1)
         )
 
-    def _notices(
-        self, accounts: Accounts, market: MarginMarket, failures: Mapping[int, Failure]
-    ) -> dict[int, tuple[str, ...]]:
+    def _notices(self, accounts: Accounts, market: MarginMarket) -> dict[int, tuple[str, ...]]:
         proxies = self.scenarios.normal.proxies
         coins = market.underlyings.name.tolist()
         notices: dict[int, list[str]] = {}
         for position, row in zip(accounts.instrument.tolist(), accounts.row.tolist(), strict=True):
             coin = coins[int(market.underlying[position])]
-            if coin in proxies and row not in failures:
+            if coin in proxies:
                 line = f"{coin} has too short a history: {proxies[coin]} stands in for it"
                 if line not in notices.setdefault(row, []):
                     notices[row].append(line)
         for row, models in silent_models(accounts, market).items():
-            if row not in failures and self.parameters.disagreement_weight:
+            if self.parameters.disagreement_weight:
                 line = f"{', '.join(models)}: no volatility for a position, so no part in the "
                 notices.setdefault(row, []).append(line + "disagreement")
         if not 0.95 <= market.stable_price <= 1.05:
             line = f"cash is counted at {market.stable_price:g} USD per unit of the stablecoin"
             for row in range(len(accounts)):
-                if row not in failures:
-                    notices.setdefault(row, []).append(line)
+                notices.setdefault(row, []).append(line)
         return {row: tuple(lines) for row, lines in notices.items()}
 
     def _blocks(self, n: int) -> list[IntArray]:
@@ -375,16 +325,7 @@ class Dynamic:
 _COMPONENTS: Final = ("loss", "disagreement", "close_out", "oracle", "convergence")
 
 
-def _by_account(accounts: Accounts, values: FloatArray) -> FloatArray:
-    sums = np.bincount(accounts.row, weights=values, minlength=len(accounts))
-    return np.asarray(sums, dtype=np.float64)
-
-
-def _total(parts: Mapping[str, FloatArray]) -> FloatArray:
-    return np.asarray(np.sum(list(parts.values()), axis=0))
-
-
-def _no_value(name: str) -> Failure:
+def _no_value(name: str, _method: str) -> Failure:
     return Failure(
         FailureReason.CALCULATION_FAILED,
         f"account {name}: a position has no value in some scenario, or cannot be closed",

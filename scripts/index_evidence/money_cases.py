@@ -21,7 +21,7 @@ from commonmode.exposure.hedging import HedgeRecord, compare_hedges
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from strategy_worlds import selling_world
 
-__all__ = ["MONEY_CASES"]
+__all__ = ["MONEY_CASES", "fit_selling", "hedge_record"]
 
 Answers = Mapping[str, bool | None]
 _FLIPS = 499
@@ -98,7 +98,7 @@ def _cadence_cases() -> list[Case]:
     return [Case("Cadence", w, q, partial(_cadence, **k), worlds=400) for w, k, q in rows]  # type: ignore[arg-type]
 
 
-def _fit_selling(seed: int, feed: float, **world: float) -> StrategyRiskResult:
+def fit_selling(seed: int, feed: float, **world: float) -> StrategyRiskResult:
     signals, risk = selling_world(seed, **world)  # type: ignore[arg-type]
     if feed:
         # A third feed: both sides answer to it, and the price does not know.
@@ -117,7 +117,7 @@ def _fit_selling(seed: int, feed: float, **world: float) -> StrategyRiskResult:
 
 def _selling(seed: int, planted: float, *, feed: float = 0.0, **world: float) -> Answers:
     link = world.pop("link", 0.0 if np.isnan(planted) else planted)
-    found = _fit_selling(seed, feed, link=link, **world).found
+    found = fit_selling(seed, feed, link=link, **world).found
     pairs = {(c.strategy, c.risk_model) for c in found}
     return {
         "a pair is said to go together": bool(pairs),
@@ -129,7 +129,7 @@ def _selling(seed: int, planted: float, *, feed: float = 0.0, **world: float) ->
 @cache
 def _printed_link() -> float:
     return float(
-        np.mean([_fit_selling(900_000 + s, 0.0).couplings[0].detectable for s in range(30)])
+        np.mean([fit_selling(900_000 + s, 0.0).couplings[0].detectable for s in range(30)])
     )
 
 
@@ -212,16 +212,15 @@ def _signal_cases() -> list[Case]:
     return [Case("Strategies among themselves", w, q, partial(_converge, **k)) for w, k, q in rows]  # type: ignore[arg-type]
 
 
-def _hedges(
+def hedge_record(
     seed: int,
-    planted: float,
     *,
     worse: float = 1.0,
     heavy: bool = False,
     regimes: bool = False,
     missing: float = 0.0,
     shared: float = 0.0,
-) -> Answers:
+) -> HedgeRecord:
     """Four models' deltas are off by errors of one size; the last one's by ``worse`` times it."""
     rng = stream(seed, "hedges")
     times, options, models = 400, 10, 4
@@ -240,7 +239,7 @@ def _hedges(
     off = np.sqrt(1.0 - shared) * error + np.sqrt(shared) * common
     off[:, :, -1] *= worse
     mark[rng.random(mark.shape) < missing] = np.nan
-    record = HedgeRecord(
+    return HedgeRecord(
         time_ms=HOUR_MS * np.arange(times, dtype=np.int64),
         instruments=np.array([f"o{i}" for i in range(options)]),
         models=tuple(ModelId(f"m{i}") for i in range(models)),
@@ -248,6 +247,10 @@ def _hedges(
         index=np.repeat(index[:, None], options, axis=1),
         delta_usd=right[:, :, None] + 0.1 * index[:, None, None] * off,
     )
+
+
+def _hedges(seed: int, planted: float, **world: float) -> Answers:
+    record = hedge_record(seed, **world)  # type: ignore[arg-type]
     found = compare_hedges(record, flips=_FLIPS, rng=seed)
     return {
         "models are told apart": bool((found.p_value <= 0.05).any()),

@@ -8,37 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-STUDY = """
-[study]
-name = "smiles"
-title = "Smiles <b>of the laboratory</b>"
-seed = 3
+from small_studies import HALF_A_DAY, laboratory, model_of, panel_of, study_head, study_of
 
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 72
-
-[[models]]
-id = "flat"
-type = "flat-black"
-
-[[models]]
-id = "svi"
-type = "svi"
-
-[[models]]
-id = "greedy"
-type = "svi"
-options = { min_quotes = 5000 }
-
-[[panels]]
-name = "surface"
-family = "surface"
-start = 2024-01-02T00:00:00Z
-end = 2024-01-02T12:00:00Z
-"""
+STUDY = study_of(
+    study_head("smiles", "Smiles <b>of the laboratory</b>"),
+    laboratory(72),
+    model_of("flat", "flat-black"),
+    model_of("svi", "svi"),
+    model_of("greedy", "svi", "min_quotes = 5000"),
+    panel_of("surface", "surface", HALF_A_DAY),
+)
 
 
 @pytest.fixture

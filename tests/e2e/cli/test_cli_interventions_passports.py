@@ -7,40 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from small_studies import laboratory, model_of, panel_of, study_head, study_of
+
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 LABORATORY = EXAMPLES / "laboratory"
 
-SMALL = """
-[study]
-name = "small"
-title = "Small"
-seed = 5
-
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1500
-
-[[models]]
-id = "honest"
-type = "historical-simulation"
-options = { window = 300 }
-
-[[models]]
-id = "silent"
-type = "ewma"
-options = { decay = 0.97, innovations = "empirical", window = 300 }
-components = { data = { "another feed" = 1.0 } }
-
-[[panels]]
-name = "risk"
-family = "risk"
-train = 700
-
-[looks.stresses]
-"a quarter in an hour" = [-0.29, 0.3]
-"""
+SMALL = study_of(
+    study_head("small", seed=5),
+    laboratory(1500),
+    model_of("honest", "historical-simulation", "window = 300"),
+    model_of("silent", "ewma", 'decay = 0.97, innovations = "empirical", window = 300')
+    + '\ncomponents = { data = { "another feed" = 1.0 } }',
+    panel_of("risk", "risk", "train = 700"),
+    '[looks.stresses]\n"a quarter in an hour" = [-0.29, 0.3]',
+)
 
 
 def columns(table: dict, *names: str) -> list[tuple]:

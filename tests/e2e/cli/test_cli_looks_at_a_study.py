@@ -7,51 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from small_studies import book_of, laboratory, model_of, panel_of, study_head, study_of
+
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 LABORATORY = EXAMPLES / "laboratory"
 NAMES = ("cadence", "strategies", "model-risk", "hedging")
 
-SMALL = """
-[study]
-name = "small"
-title = "Small"
-seed = 5
-
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1500
-
-[[models]]
-id = "hs"
-type = "historical-simulation"
-options = { window = 200 }
-
-[[models]]
-id = "svi"
-type = "svi"
-
-[[models]]
-id = "essvi"
-type = "essvi"
-
-[[panels]]
-name = "world"
-family = "world"
-world = { times = 300, models = 5 }
-
-[population]
-snapshot = 2024-02-15T00:00:00Z
-
-[[books]]
-id = "seller"
-kind = "desk"
-surface_model = "svi"
-risk_model = "hs"
-capital_usd = 1e6
-positions = { "BTC-2024-03-29-34000-C" = -30, "BTC-PERPETUAL" = 9000 }
-"""
+SMALL = study_of(
+    study_head("small", seed=5),
+    laboratory(1500),
+    model_of("hs", "historical-simulation", "window = 200"),
+    model_of("svi", "svi"),
+    model_of("essvi", "essvi"),
+    panel_of("world", "world", "world = { times = 300, models = 5 }"),
+    "[population]\nsnapshot = 2024-02-15T00:00:00Z",
+    book_of(
+        "seller", "desk", surface="svi", risk="hs", capital="1e6",
+        positions='"BTC-2024-03-29-34000-C" = -30, "BTC-PERPETUAL" = 9000',
+    ),
+)  # fmt: skip
 
 
 @pytest.mark.slow

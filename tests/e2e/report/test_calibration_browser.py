@@ -10,31 +10,17 @@ import pytest
 from browser_pages import open_page
 from commonmode.app.report.calibration import render_calibration_html
 from commonmode.app.study.calibrate import calibrate_study
+from small_studies import HALF_A_DAY, laboratory, model_of, panel_of, study_head, study_of
 
 pytestmark = pytest.mark.browser
 
-STUDY = """
-[study]
-name = "smiles"
-title = "Smiles"
-seed = 3
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 72
-[[models]]
-id = "svi</script>"
-type = "svi"
-[[models]]
-id = "sabr"
-type = "sabr"
-[[panels]]
-name = "surface"
-family = "surface"
-start = 2024-01-02T00:00:00Z
-end = 2024-01-02T12:00:00Z
-"""
+STUDY = study_of(
+    study_head("smiles"),
+    laboratory(72),
+    model_of("svi</script>", "svi"),
+    model_of("sabr", "sabr"),
+    panel_of("surface", "surface", HALF_A_DAY),
+)
 
 
 def test_every_picture_is_drawn(browser: str, tmp_path: Path) -> None:

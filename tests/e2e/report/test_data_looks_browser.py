@@ -11,40 +11,19 @@ from browser_pages import assert_drawn, open_page
 from commonmode.app.report import render_html
 from commonmode.app.study.run import run_study
 from report_cases import HOSTILE, full
+from small_studies import laboratory, model_of, panel_of, study_head, study_of
 
 pytestmark = pytest.mark.browser
 
-STUDY = """
-[study]
-name = "looks"
-title = "Looks"
-seed = 5
-
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1000
-
-[[models]]
-id = "<img src=x onerror=alert(1)>"
-type = "historical-simulation"
-options = { window = 300 }
-
-[[models]]
-id = "ewma"
-type = "ewma"
-options = { decay = 0.97, window = 300 }
-components = { data = { "<script>alert(1)</script>" = 1.0 } }
-
-[[panels]]
-name = "world"
-family = "world"
-world = { times = 300, models = 5 }
-
-[looks]
-run = ["interventions", "passports"]
-"""
+STUDY = study_of(
+    study_head("looks", seed=5),
+    laboratory(1000),
+    model_of("<img src=x onerror=alert(1)>", "historical-simulation", "window = 300"),
+    model_of("ewma", "ewma", "decay = 0.97, window = 300")
+    + '\ncomponents = { data = { "<script>alert(1)</script>" = 1.0 } }',
+    panel_of("world", "world", "world = { times = 300, models = 5 }"),
+    '[looks]\nrun = ["interventions", "passports"]',
+)
 
 PICTURES = {"interventions-1", "passports-windows", "passports-screens"}
 

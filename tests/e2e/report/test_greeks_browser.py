@@ -12,40 +12,18 @@ import pytest
 from browser_pages import open_page
 from commonmode.app.report.greek_page import render_greeks_html
 from commonmode.app.study.greeks import study_greeks
+from small_studies import HALF_A_DAY, laboratory, model_of, panel_of, study_head, study_of
 
-STUDY = """
-[study]
-name = "books"
-title = "Books <img src=x onerror=alert(1)>"
-seed = 3
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 72
-[[models]]
-id = "svi</script>"
-type = "svi"
-[[models]]
-id = "flat"
-type = "flat-black"
-[[models]]
-id = "greedy"
-type = "svi"
-options = { min_quotes = 5000 }
-[[models]]
-id = "hs"
-type = "historical-simulation"
-[[panels]]
-name = "surface"
-family = "surface"
-start = 2024-01-02T00:00:00Z
-end = 2024-01-02T12:00:00Z
-[population]
-snapshot = 2024-01-02T00:00:00Z
-desk = 3
-vault = 2
-"""
+STUDY = study_of(
+    study_head("books", "Books <img src=x onerror=alert(1)>"),
+    laboratory(72),
+    model_of("svi</script>", "svi"),
+    model_of("flat", "flat-black"),
+    model_of("greedy", "svi", "min_quotes = 5000"),
+    model_of("hs", "historical-simulation"),
+    panel_of("surface", "surface", HALF_A_DAY),
+    "[population]\nsnapshot = 2024-01-02T00:00:00Z\ndesk = 3\nvault = 2",
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,48 +14,24 @@ from commonmode.app.report.html import render_html
 from commonmode.app.report.margin_page import render_margin_html
 from commonmode.app.study.margin import MarginQuestion, study_margin
 from report_results import laboratory_results
+from small_studies import (
+    margin_books,
+    margin_laboratory,
+    margin_models,
+    panel_of,
+    study_head,
+    study_of,
+)
 
-STUDY = """
-[study]
-name = "margin"
-title = "Margin <img src=x onerror=alert(1)>"
-seed = 3
-[market]
-source = "laboratory"
-underlyings = ["BTC", "ETH"]
-start = 2023-11-01T00:00:00Z
-hours = 2500
-[[models]]
-id = "svi</script>"
-type = "svi"
-[[models]]
-id = "flat"
-type = "flat-black"
-[[models]]
-id = "hs"
-type = "historical-simulation"
-[[panels]]
-name = "world"
-family = "world"
-[population]
-snapshot = 2024-02-10T00:00:00Z
-[margin]
-parameters = { pm2 = "2025-12-08-exchanged" }
-[[books]]
-id = "strangle"
-kind = "desk"
-surface_model = "flat"
-risk_model = "hs"
-capital_usd = 30e3
-positions = { "BTC-2024-03-29-36000-C" = -2.0, "BTC-2024-03-29-34000-P" = -2.0 }
-[[books]]
-id = "<b>squeeth"
-kind = "vault"
-surface_model = "flat"
-risk_model = "hs"
-capital_usd = 60e3
-positions = { "BTC-POWER-2" = -0.2, "BTC-PERPETUAL" = 400 }
-"""
+STUDY = study_of(
+    study_head("margin", "Margin <img src=x onerror=alert(1)>"),
+    margin_laboratory(),
+    margin_models("svi</script>"),
+    panel_of("world", "world"),
+    "[population]\nsnapshot = 2024-02-10T00:00:00Z",
+    '[margin]\nparameters = { pm2 = "2025-12-08-exchanged" }',
+    margin_books("<b>squeeth"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,58 +10,36 @@ import pytest
 from browser_pages import assert_drawn, open_page, without_scripts
 from commonmode.app.report import render_html
 from commonmode.app.study.run import run_study
+from small_studies import (
+    SHORT_STRANGLE,
+    book_of,
+    laboratory,
+    model_of,
+    panel_of,
+    study_head,
+    study_of,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-STUDY = """
-[study]
-name = "looks"
-title = "Looks <img src=x onerror=alert(1)>"
-seed = 3
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1900
-[[models]]
-id = "slow</script><b>"
-type = "ewma"
-options = { decay = 0.97, window = 200 }
-[[models]]
-id = "svi<i>"
-type = "svi"
-[[models]]
-id = "essvi"
-type = "essvi"
-[[models]]
-id = "target&amp;"
-type = "vol-target"
-options = { window = 200 }
-[[models]]
-id = "trend"
-type = "trend"
-options = { window = 200, lookback = 24 }
-[[panels]]
-name = "risk-1h"
-family = "risk"
-train = 600
-[population]
-snapshot = 2024-03-01T00:00:00Z
-[[books]]
-id = "seller<u>"
-kind = "desk"
-surface_model = "svi<i>"
-risk_model = "slow</script><b>"
-capital_usd = 1e6
-positions = { "BTC-2024-03-29-34000-C" = -30, "BTC-2024-03-29-30000-P" = -30 }
-[looks]
-run = ["cadence", "strategies", "model-risk", "hedging"]
-[looks.cadence]
-hours = [24, 168]
-spans = 6
-[looks.model_risk]
-inside = 0.0
-"""
+RISK, SURFACE = "slow</script><b>", "svi<i>"
+STUDY = study_of(
+    study_head("looks", "Looks <img src=x onerror=alert(1)>"),
+    laboratory(1900),
+    model_of(RISK, "ewma", "decay = 0.97, window = 200"),
+    model_of(SURFACE, "svi"),
+    model_of("essvi", "essvi"),
+    model_of("target&amp;", "vol-target", "window = 200"),
+    model_of("trend", "trend", "window = 200, lookback = 24"),
+    panel_of("risk-1h", "risk", "train = 600"),
+    "[population]\nsnapshot = 2024-03-01T00:00:00Z",
+    book_of(
+        "seller<u>", "desk", surface=SURFACE, risk=RISK, capital="1e6", positions=SHORT_STRANGLE
+    ),
+    '[looks]\nrun = ["cadence", "strategies", "model-risk", "hedging"]',
+    "[looks.cadence]\nhours = [24, 168]\nspans = 6",
+    "[looks.model_risk]\ninside = 0.0",
+)
 
 PICTURES = {
     "cadence-1",

@@ -11,48 +11,24 @@ import pytest
 from commonmode.app.report.html import render_html
 from commonmode.app.report.published import schema_text
 from commonmode.app.study.run import Source, run_study
+from small_studies import (
+    margin_books,
+    margin_laboratory,
+    margin_models,
+    panel_of,
+    study_head,
+    study_of,
+)
 
-STUDY = """
-[study]
-name = "margin"
-title = "Margin"
-seed = 3
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2023-11-01T00:00:00Z
-hours = 2500
-[[models]]
-id = "svi"
-type = "svi"
-[[models]]
-id = "flat"
-type = "flat-black"
-[[models]]
-id = "hs"
-type = "historical-simulation"
-[[panels]]
-name = "world"
-family = "world"
-world = { times = 300 }
-[population]
-snapshot = 2024-02-10T00:00:00Z
-[[books]]
-id = "strangle"
-kind = "desk"
-surface_model = "flat"
-risk_model = "hs"
-capital_usd = 30e3
-positions = { "BTC-2024-03-29-36000-C" = -2.0, "BTC-2024-03-29-34000-P" = -2.0 }
-[[books]]
-id = "squeeth"
-kind = "vault"
-surface_model = "flat"
-risk_model = "hs"
-capital_usd = 60e3
-positions = { "BTC-POWER-2" = -0.2, "BTC-PERPETUAL" = 400 }
-[margin]
-"""
+STUDY = study_of(
+    study_head("margin"),
+    margin_laboratory('"BTC"'),
+    margin_models(),
+    panel_of("world", "world", "world = { times = 300 }"),
+    "[population]\nsnapshot = 2024-02-10T00:00:00Z",
+    margin_books(),
+    "[margin]",
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,97 +13,43 @@ from commonmode.app.study.run import run_study
 from commonmode.core.ids import CurrencyCode, VenueId
 from commonmode.core.units import HOUR_MS
 from commonmode.market.funding import FundingSeries, last_paid
+from sentences import lacks
+from small_studies import (
+    SHORT_STRANGLE,
+    book_of,
+    laboratory,
+    model_of,
+    panel_of,
+    study_head,
+    study_of,
+)
 
-STUDY = """
-[study]
-name = "small"
-title = "A small market"
-seed = 3
-
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1900
-
-[[models]]
-id = "slow"
-type = "ewma"
-options = { decay = 0.97, window = 200 }
-
-[[models]]
-id = "hs"
-type = "historical-simulation"
-options = { window = 200 }
-
-[[models]]
-id = "svi"
-type = "svi"
-
-[[models]]
-id = "essvi"
-type = "essvi"
-
-[[models]]
-id = "flat"
-type = "flat-black"
-
-[[models]]
-id = "target"
-type = "vol-target"
-options = { window = 200, vol_decay = 0.97 }
-
-[[models]]
-id = "trend"
-type = "trend"
-options = { window = 200, lookback = 24 }
-
-[[models]]
-id = "carry"
-type = "basis-carry"
-options = { window = 200 }
-
-[[panels]]
-name = "risk-1h"
-family = "risk"
-train = 600
-
-[[panels]]
-name = "positions"
-family = "signal"
-models = ["target", "trend"]
-train = 600
-
-[population]
-snapshot = 2024-03-01T00:00:00Z
-
-[[books]]
-id = "seller"
-kind = "desk"
-surface_model = "svi"
-risk_model = "hs"
-capital_usd = 1e6
-positions = { "BTC-2024-03-29-34000-C" = -30, "BTC-2024-03-29-30000-P" = -30, "BTC-PERPETUAL" = 9 }
-
-[[books]]
-id = "futures-only"
-kind = "vault"
-surface_model = "essvi"
-risk_model = "slow"
-capital_usd = 1e5
-positions = { "BTC-PERPETUAL" = 5000 }
-
-[indices]
-flips = 399
-draws = 199
-
-[looks.cadence]
-hours = [24, 168]
-spans = 6
-
-[looks.strategies]
-exposure_usd = { target = 2e6, trend = 1e6 }
-"""
+STUDY = study_of(
+    study_head("small"),
+    laboratory(1900),
+    model_of("slow", "ewma", "decay = 0.97, window = 200"),
+    model_of("hs", "historical-simulation", "window = 200"),
+    model_of("svi", "svi"),
+    model_of("essvi", "essvi"),
+    model_of("flat", "flat-black"),
+    model_of("target", "vol-target", "window = 200, vol_decay = 0.97"),
+    model_of("trend", "trend", "window = 200, lookback = 24"),
+    model_of("carry", "basis-carry", "window = 200"),
+    panel_of("risk-1h", "risk", "train = 600"),
+    panel_of("positions", "signal", 'models = ["target", "trend"]\ntrain = 600'),
+    "[population]\nsnapshot = 2024-03-01T00:00:00Z",
+    book_of(
+        "seller", "desk", surface="svi", risk="hs", capital="1e6",
+        positions=f'{SHORT_STRANGLE}, "BTC-PERPETUAL" = 9',
+    ),
+    book_of(
+        "futures-only", "vault", surface="essvi", risk="slow", capital="1e5",
+        positions='"BTC-PERPETUAL" = 5000',
+    ),
+    "[indices]\nflips = 399\ndraws = 199",
+    "[looks.cadence]\nhours = [24, 168]\nspans = 6",
+    "[looks.strategies]\nexposure_usd = { target = 2e6, trend = 1e6 }",
+)  # fmt: skip
 
 
 def look(folder: Path, name: str, text: str = STUDY) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -111,6 +57,10 @@ def look(folder: Path, name: str, text: str = STUDY) -> tuple[dict[str, Any], di
     path.write_text(text, encoding="utf-8")
     results = dict(run_study(path, looks=(name,), only_looks=True).results)
     (found,) = results["looks"]
+    if found["status"] == "ok":  # whatever it found, its first sentence holds it all
+        assert lacks(found["findings"][0]["sentence"]) == []
+        mine = [one["sentence"] for one in found["findings"] if one["index"] == name]
+        assert all("What to do: " in sentence for sentence in mine)
     return found, results
 
 

@@ -35,7 +35,7 @@ def attribution_sentence(result: AttributionResult) -> str:
             "interval and no detectable effect. What to do: complete the cards."
         )
     if result.advised is not None:
-        said, todo = _advice(result.advised)
+        said, todo = _advice(result.advised, result)
     elif result.causes:
         said, todo = _doubt(result)
     else:
@@ -51,15 +51,16 @@ def attribution_sentence(result: AttributionResult) -> str:
         advice.append("ask what they share that no card names")
     parts += _of_bias(result)
     if not advice:
-        advice = ["nothing; smaller excesses than the one named would not have been found"]
+        advice = ["nothing; smaller excesses would not have been seen"]
     return f"{' '.join(parts)} What to do: {'; '.join(advice)}."
 
 
-def _advice(cause: Attributed) -> tuple[str, str]:
+def _advice(cause: Attributed, result: AttributionResult) -> tuple[str, str]:
     said = (
         f"{cause.group.name}{_tied(cause)} is the likeliest cause: its {_excess(cause)} "
-        f"({_interval(cause)}; adjusted p {cause.p_value:.3g}; ahead of every part that overlaps "
-        f"it in {_percent(cause.ahead_share)} of resamples).{_bystanders(cause)}"
+        f"({_interval(cause)}; adjusted p {cause.p_value:.3g}; {_detectable(cause, result)}; ahead "
+        f"of every part that overlaps it in {_percent(cause.ahead_share)} of "
+        f"resamples).{_bystanders(cause)}"
     )
     return said, "take it apart first"
 
@@ -77,9 +78,10 @@ def _doubt(result: AttributionResult) -> tuple[str, str]:
     users = [f"{one.group.name} by {', '.join(one.group.members)}" for one in (cause, *rivals)]
     said = (
         f"{cause.group.name}{_tied(cause)}: its {_excess(cause)} ({_interval(cause)}; adjusted p "
-        f"{cause.p_value:.3g}), but which part is behind it cannot be told, and none is to be "
-        f"taken apart on this: it fits better than {' and '.join(names)} in only "
-        f"{_percent(cause.ahead_share)} of resamples, and they overlap ({'; '.join(users)})."
+        f"{cause.p_value:.3g}; {_detectable(cause, result)}), but which part is behind it cannot "
+        f"be told, and none is to be taken apart on this: it fits better than "
+        f"{' and '.join(names)} in only {_percent(cause.ahead_share)} of resamples, and they "
+        f"overlap ({'; '.join(users)})."
     )
     todo = (
         f"add models that use one of them and none of the others, beside these {result.models}, "
@@ -102,13 +104,16 @@ def _nothing(result: AttributionResult) -> tuple[str, str]:
         )
         return said, "add models that do not use it"
     if not found.estimate > 0.0:
-        return f"{none}: no users move together more than others ({_detectable(result)}).", ""
+        return (
+            f"{none}: no users move together more than others (at most {found.estimate:+.2f}, "
+            f"{_interval(nearest)}; {_detectable(nearest, result)})."
+        ), ""
     needed, todo = _needed(found, result)
     said = (
         f"{none}. {nearest.group.name} fits best (first in {_percent(nearest.first_share)} of "
         f"resamples): its {_excess(nearest)} ({_interval(nearest)}), but that cannot be told from "
         f"chance, or from what pairs without it have (adjusted p {nearest.p_value:.2g}; "
-        f"{_detectable(result)}). {needed}"
+        f"{_detectable(nearest, result)}). {needed}"
     )
     return said.rstrip(), todo
 
@@ -139,9 +144,9 @@ def _needed(found: GroupContrast, result: AttributionResult) -> tuple[str, str]:
     )
 
 
-def _detectable(result: AttributionResult) -> str:
-    """Excess of the best fitting part that its test would have found."""
-    found = result.components[0].deviation
+def _detectable(one: Attributed, result: AttributionResult) -> str:
+    """Excess of the part that its test would have found."""
+    found = one.deviation
     size = float("inf")
     if found.blocks > 1 and math.isfinite(result.critical):
         size = detectable_effect(result.critical, found.blocks) * found.centred_error

@@ -93,10 +93,9 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
     if not remedies:
         if c2.components and c2.rejects:
             sentence = (
-                "No declared component explains the co-movement: the cards miss what these models "
-                "share. What to do: ask their owners, or group the models found blind: "
-                + "; ".join(c.group.name for c in c2.found[:2])
-                + "."
+                f"No declared component explains the co-movement of these {c2.models} models: the "
+                "cards miss what they share. What to do: ask their owners, or group the models "
+                "found blind: " + "; ".join(c.group.name for c in c2.found[:2]) + "."
             )
             lost = 1.0 - c2.effective_number / c2.models
             severity = severity_of(True, lost, SMALL_SHARE)

@@ -13,8 +13,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from commonmode.converge.severity import Severity
+from commonmode.core.result import Failure, FailureReason
 
-__all__ = ["FOUND", "Finding", "between", "found_from", "percent", "plain", "rows_of", "some_of"]
+__all__ = [
+    "FOUND",
+    "Finding",
+    "between",
+    "failure_sentence",
+    "found_from",
+    "percent",
+    "plain",
+    "rows_of",
+    "some_of",
+]
 
 FOUND: Final = "would have been found with 80 % probability"
 
@@ -39,6 +50,14 @@ class Finding:
     severity: Severity
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+def failure_sentence(name: str, failure: Failure) -> str:
+    """Why there is no answer, and what to do about it."""
+    away = failure.reason is FailureReason.NOT_APPLICABLE
+    said = "does not apply" if away else "could not be computed"
+    todo = f" What to do: {failure.remedy}." if failure.remedy else ""
+    return f"{name} {said}: {failure.message}.{todo}"
 
 
 def some_of(names: Sequence[str], most: int = 12) -> str:

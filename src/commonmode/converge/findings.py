@@ -9,9 +9,9 @@ from commonmode.converge.attribution_result import AttributionResult
 from commonmode.converge.cofailure_words import cofailure_findings
 from commonmode.converge.comovement_words import comovement_findings
 from commonmode.converge.dispersion import DispersionResult
-from commonmode.converge.finding import Finding, between, percent, some_of
+from commonmode.converge.finding import Finding, between, failure_sentence, percent, some_of
 from commonmode.converge.severity import Severity
-from commonmode.core.result import Failure, FailureReason, Success
+from commonmode.core.result import Failure, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
 __all__ = ["Finding", "Severity", "panel_findings", "some_of"]
@@ -32,7 +32,12 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
     if isinstance(analysis.c6, Success):
         found.append(_dispersion(analysis.panel, analysis.c6.value))
     found += [
-        Finding("C2", name, Severity.UNKNOWN, f"{entry.failure.message}; {entry.failure.remedy}.")
+        Finding(
+            "C2",
+            name,
+            Severity.UNKNOWN,
+            f"{entry.failure.message}. What to do: {entry.failure.remedy}.",
+        )
         for entry in analysis.left_out
     ]
     for index, result in (
@@ -42,10 +47,7 @@ def panel_findings(analysis: PanelAnalysis) -> tuple[Finding, ...]:
         ("C6", analysis.c6),
     ):
         if isinstance(result, Failure):
-            away = result.reason is FailureReason.NOT_APPLICABLE
-            said = "does not apply" if away else "could not be computed"
-            remedy = f" ({result.remedy})" if result.remedy else ""
-            sentence = f"{index} {said}: {result.message}{remedy}."
+            sentence = failure_sentence(index, result)
             found.append(Finding(index, name, Severity.UNKNOWN, sentence))
     order = list(Severity)
     return tuple(sorted(found, key=lambda f: order.index(f.severity)))

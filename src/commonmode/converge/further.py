@@ -15,7 +15,7 @@ import numpy as np
 
 from commonmode.converge.bias import Bias
 from commonmode.converge.bias_words import bias_findings
-from commonmode.converge.findings import Finding, Severity
+from commonmode.converge.finding import Finding, failure_sentence
 from commonmode.converge.herding import Herding, HerdingResult
 from commonmode.converge.monitoring import MonitoringSettings, monitor_panel
 from commonmode.converge.monitoring_result import MonitoringResult
@@ -27,7 +27,7 @@ from commonmode.converge.recalibration import (
     SynchronyResult,
     panel_revisions,
 )
-from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, severity_of
+from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, Severity, severity_of
 from commonmode.converge.tail_propagation import TailPropagation, TailPropagationResult
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 from commonmode.core.result import Failure, FailureReason, Result, Success
@@ -205,10 +205,7 @@ def _look(name: str, panel: ErrorPanel, compute: Callable[[], Looked]) -> Furthe
             )
         else:
             return FurtherLook(name, Success(result), findings)
-    away = failure.reason is FailureReason.NOT_APPLICABLE
-    said = "does not apply" if away else "could not be computed"
-    remedy = f" ({failure.remedy})" if failure.remedy else ""
-    sentence = f"{name} {said}: {failure.message}{remedy}."
+    sentence = failure_sentence(name, failure)
     return FurtherLook(name, failure, (Finding(name, panel.name, Severity.UNKNOWN, sentence),))
 
 
@@ -313,7 +310,7 @@ def _procyclicality(panel: str, result: ProcyclicalityResult, alpha: float) -> t
         "calm_benchmark": result.calm_benchmark,
         "minimum_detectable": result.minimum_detectable,
     }
-    severity = Severity.ALERT if result.p_crowd <= alpha else Severity.FINE
+    severity = severity_of(result.p_crowd <= alpha, abs(result.crowd_excess.value), SMALL_SHARE)
     return (Finding("procyclicality", panel, severity, result.sentence, numbers),)
 
 

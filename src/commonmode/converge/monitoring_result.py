@@ -7,6 +7,7 @@ from enum import Enum
 
 import numpy as np
 
+from commonmode.converge.finding import FOUND, between
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.market.clock import utc_iso
 from commonmode.stats.changepoint import CusumTest
@@ -161,8 +162,8 @@ class Alert:
             state += f", co-failure ratio {self.cofailure:.2f}"
         return (
             f"{utc_iso(self.time_ms)}: {self.rule} at {self.statistic:.1f} against a threshold of "
-            f"{self.threshold:.1f}, since about {utc_iso(self.since_ms)}; {state}. Look at which "
-            "component the models share before relying on their agreement."
+            f"{self.threshold:.1f}, since about {utc_iso(self.since_ms)}; {state}. What to do: "
+            "look at which component the models share before relying on their agreement."
         )
 
 
@@ -283,15 +284,19 @@ class MonitoringResult:
         expected = self.false_alarms_per_year * self.years
         last = self.effective_number
         number = float(last.value[-1]) if len(last.value) else float("nan")
-        reach = ""
-        if len(last.value) and np.isfinite(last.low[-1]):
-            reach = f" ({last.low[-1]:.1f} to {last.high[-1]:.1f})"
+        now = "effective number not known yet (no interval)"
+        if np.isfinite(number):
+            bounds = (float(last.low[-1]), float(last.high[-1]))
+            now = f"effective number now {number:.1f} ({between(*bounds, '.1f')})"
         seen = [r.detectable for r in self.rules if np.isfinite(r.detectable)]
-        effect = f"; a lasting rise of {seen[0]:.2f} in pair correlation is seen" if seen else ""
+        effect = (
+            f"a lasting rise of {seen[0]:.2f} in pair correlation {FOUND}"
+            if seen
+            else "no detectable effect: the baseline is too short"
+        )
         head = (
             f"{self.panel}: {len(self.alerts)} alarms in {self.years:.1f} years where at most "
-            f"{expected:.1f} are expected by chance; effective number now {number:.1f}{reach} of "
-            f"{self.models} models{effect}. "
+            f"{expected:.1f} are expected by chance; {now} of {self.models} models; {effect}. "
         )
         for level in self.levels:
             if level.first_ms is not None:
@@ -302,11 +307,11 @@ class MonitoringResult:
             if any(level.first_ms is not None for level in self.levels):
                 return head + (
                     "Nothing has changed since, but the level itself is that of models that share "
-                    "parts: attribute it."
+                    "parts. What to do: attribute it (C4)."
                 )
-            return head + "Nothing has changed since; renew the baseline when models do."
+            return head + "Nothing has changed. What to do: renew the baseline when models do."
         first = self.alerts[0]
         return head + (
-            f"First: {first.rule} on {utc_iso(first.time_ms)}. Attribute it to a shared component, "
-            "then renew the baseline only if the new state is accepted."
+            f"First: {first.rule} on {utc_iso(first.time_ms)}. What to do: attribute it to a "
+            "shared component, then renew the baseline only if the new state is accepted."
         )

@@ -215,7 +215,7 @@ def test_undeclared_cause_is_found_and_has_no_name(world: ForecastWorld, panel: 
     )
     findings = panel_findings(analyse_panel(panel, cards, QUICK))
     remedy = next(finding for finding in findings if finding.index == "remedy")
-    assert "the cards miss what these models share" in remedy.sentence
+    assert "the cards miss what they share" in remedy.sentence
 
 
 def test_findings_say_when_an_index_does_not_apply_or_failed(panel: ErrorPanel) -> None:

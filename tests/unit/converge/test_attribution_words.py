@@ -126,7 +126,7 @@ def test_nothing_to_compare_with_is_said() -> None:
 
 def test_nothing_together_is_not_explained_away() -> None:
     said = result(part("x", "ab", estimate=-0.1)).sentence
-    assert said.startswith("None of 1 declared components is a cause at 5 %: no users move together")
+    assert said.startswith("None of 1 declared components is a cause at 5 %: no users move")
     assert "What to do: nothing" in said
 
 

@@ -18,6 +18,7 @@ from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.panel.laboratory import panel_of_world
+from sentences import lacks
 
 FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
 
@@ -49,6 +50,7 @@ def test_all_are_there_in_order_and_speak_for_themselves(
         if name != "bias":
             assert look.findings[0].sentence == look.result.value.sentence
         assert look.findings[0].numbers
+        assert (name, lacks(look.findings[0].sentence)) == (name, [])
 
 
 def test_planted_sharing_is_called_synchrony_and_nobody_is_called_a_follower(

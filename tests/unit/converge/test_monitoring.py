@@ -17,6 +17,7 @@ from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.panel.laboratory import panel_of_world
 from monitoring_worlds import BASELINE, joined
+from sentences import lacks
 
 DAY_MS = 24 * HOUR_MS
 FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
@@ -184,8 +185,9 @@ def test_words_carry_number_interval_effect_and_action() -> None:
     assert "alarms in" in result.sentence
     assert "effective number now" in result.sentence
     assert " to " in result.sentence
-    assert "pair correlation is seen" in result.sentence
-    assert "Attribute it" in result.sentence
+    assert "in pair correlation would have been found with 80 % probability" in result.sentence
+    assert "What to do: attribute it" in result.sentence
+    assert lacks(result.sentence) == []
     event = result.episode("event", 200 * DAY_MS, 210 * DAY_MS, 30 * DAY_MS)
     assert event.before[0] < 8.0
     assert "event: effective number" in event.sentence

@@ -14,7 +14,8 @@ from commonmode.app.study.model_risk import look_at_model_risk
 from commonmode.app.study.passports import passports_look
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.app.study.strategies import look_at_strategies
-from commonmode.converge.findings import Severity
+from commonmode.converge.finding import failure_sentence
+from commonmode.converge.severity import Severity
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.result import Failure, FailureReason
 
@@ -89,15 +90,12 @@ def _ask(look: Look, context: LookContext) -> LookAnswer | Failure:
 def _to_json(name: str, answer: LookAnswer | Failure) -> dict[str, Any]:
     value: dict[str, Any] = {"name": name, "status": "ok", "findings": [], "tables": []}
     if isinstance(answer, Failure):
-        away = answer.reason is FailureReason.NOT_APPLICABLE
-        said = "does not apply" if away else "could not be computed"
-        remedy = f" ({answer.remedy})" if answer.remedy else ""
         value |= {"status": "failed", **failure_to_json(answer), "notes": []}
         value["findings"] = [
             {
                 "index": name,
                 "severity": Severity.UNKNOWN.value,
-                "sentence": f"{name} {said}: {answer.message}{remedy}.",
+                "sentence": failure_sentence(name, answer),
                 "numbers": {},
             }
         ]

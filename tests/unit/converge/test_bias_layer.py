@@ -98,3 +98,26 @@ def test_a_short_panel_has_none(panel: ErrorPanel) -> None:
     short = replace(panel, benchmark_a=None, benchmark_b=None).select_rows(slice(0, 100))
     with pytest.raises(PanelError, match="bias needs"):
         early_bias(short)
+
+
+def test_what_drifts_slowly_across_both_halves_is_no_shared_bias() -> None:
+    """Independent deviations that hardly forget: too high early means coming back late."""
+    worlds, config = 300, WorldConfig(models=10, times=2_000, deviation_autocorrelation=0.9999)
+    p_values = np.array(
+        [
+            p_of(early_bias(panel_of_world(simulate_world(config, seed=70_000 + seed))), seed)
+            for seed in range(worlds)
+        ]
+    )
+    # Taken about the mean of the whole half, 16 % are below .10.
+    assert np.mean(p_values <= 0.1) <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / worlds)
+
+
+def test_spans_add_up_to_the_whole_where_nothing_drifts(panel: ErrorPanel) -> None:
+    """Co-movement faster than a span is kept, gaps or none."""
+    whole = early_bias(panel)
+    gone = panel.forecast.copy()
+    gone[1_300:1_340, :, 0] = np.nan
+    holes = early_bias(replace(panel, forecast=gone))
+    assert np.corrcoef(whole.later, holes.later)[0, 1] > 0.9
+    assert np.abs(whole.later - holes.later).max() < 0.1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
+from chain_tables import chain_table
 from commonmode.adapters.feeds.laboratory import LaboratoryFeed
 from commonmode.app.study.run import run_study
 from commonmode.core.errors import CommonmodeError
@@ -85,27 +85,14 @@ def folder(tmp_path: Path) -> Path:
         }
     ).write_csv(tmp_path / "bars.csv")
     times = feed.snapshot_times("2024-01-02T00:00Z", "2024-01-02T20:00Z")
-    frames = []
-    for snapshot in feed.snapshots(times, ("BTC",)):
-        chain = snapshot.chain("BTC")
-        frames.append(
-            pl.DataFrame(
-                {
-                    "t": np.full(len(chain), snapshot.time_ms),
-                    "exp": chain.expiry_ms,
-                    "k": chain.strike,
-                    "cp": np.where(chain.sign > 0, "C", "P"),
-                    "fwd": chain.forward,
-                    "spot": chain.index,
-                    "vol": chain.mark_iv * 100,
-                    "bv": chain.bid_iv * 100,
-                    "av": chain.ask_iv * 100,
-                    "b": chain.bid.values,
-                    "a": chain.ask.values,
-                    "m": chain.mark.values,
-                }
-            )
+    frames = [
+        chain_table(snapshot, "BTC").select(
+            t="time", exp="expiry", k="strike", cp="type", fwd="forward", spot="index",
+            vol=pl.col("mark_iv") * 100, bv=pl.col("bid_iv") * 100, av=pl.col("ask_iv") * 100,
+            b="bid", a="ask", m="mark",
         )
+        for snapshot in feed.snapshots(times, ("BTC",))
+    ]  # fmt: skip
     pl.concat(frames).write_parquet(tmp_path / "chains.parquet")
     (tmp_path / "study.toml").write_text(STUDY.format(close="c"))
     return tmp_path

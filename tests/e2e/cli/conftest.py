@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from margin_questions import margin_study
 from typer.testing import CliRunner
 
 from commonmode.app.cli.main import app
@@ -53,3 +54,28 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return study
+
+
+@pytest.fixture
+def study(write: Callable[[str], Path]) -> Path:
+    """The study that margin is asked of; tests of something else have one of their own."""
+    return write(margin_study())
+
+
+@pytest.fixture
+def install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str, dict[str, str]], None]:
+    """Put a package of models on the path as an installation would, with its entry points."""
+
+    def package(name: str, source: str, models: dict[str, str]) -> None:
+        folder = tmp_path / "site"
+        info = folder / f"{name}-0.1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+        lines = [f"{kind} = {name}:{what}\n" for kind, what in models.items()]
+        (info / "entry_points.txt").write_text("[commonmode.models]\n" + "".join(lines))
+        monkeypatch.syspath_prepend(folder)
+
+    return package

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
+from chain_tables import chain_table
 from commonmode.adapters.feeds.laboratory import LaboratoryFeed
+from commonmode.core.ids import CurrencyCode
 
 HEAD = """
 [study]
@@ -81,19 +83,9 @@ class Raises(NeverCalibrates):
 
 
 @pytest.fixture
-def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def plug_in(install: Callable[..., None]) -> None:
     """A package with two broken models, registered by entry point."""
-    folder = tmp_path / "site"
-    info = folder / "failing_models-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "failing_models.py").write_text(PLUG_IN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: failing-models\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[commonmode.models]\n"
-        "never = failing_models:NeverCalibrates\n"
-        "raises = failing_models:Raises\n"
-    )
-    monkeypatch.syspath_prepend(folder)
+    install("failing_models", PLUG_IN, {"never": "NeverCalibrates", "raises": "Raises"})
 
 
 def run(cli, folder: Path, text: str) -> tuple[int, dict]:
@@ -190,27 +182,10 @@ PRICES = ("bid", "ask", "mark", "bid_iv", "ask_iv", "mark_iv")
 @pytest.fixture(scope="module")
 def chains() -> pl.DataFrame:
     feed = LaboratoryFeed.simulate(datetime(2024, 1, 1, tzinfo=UTC), 100, seed=5, steps_per_hour=12)
-    frames = []
-    for snapshot in feed.snapshots(
-        feed.snapshot_times("2024-01-02T00:00Z", "2024-01-03T06:00Z"), ("BTC",)
-    ):
-        chain = snapshot.chain("BTC")
-        columns = {
-            "time": np.full(len(chain), snapshot.time_ms),
-            "expiry": chain.expiry_ms,
-            "strike": chain.strike,
-            "type": np.where(chain.sign > 0, "C", "P"),
-            "forward": chain.forward,
-            "index": chain.index,
-            "bid": chain.bid.values,
-            "ask": chain.ask.values,
-            "mark": chain.mark.values,
-            "bid_iv": chain.bid_iv,
-            "ask_iv": chain.ask_iv,
-            "mark_iv": chain.mark_iv,
-        }
-        frames.append(pl.DataFrame(columns))
-    return pl.concat(frames).with_columns(pl.selectors.float().fill_nan(None))
+    times = feed.snapshot_times("2024-01-02T00:00Z", "2024-01-03T06:00Z")
+    coin = CurrencyCode("BTC")
+    tables = pl.concat(chain_table(snapshot, coin) for snapshot in feed.snapshots(times, (coin,)))
+    return tables.with_columns(pl.selectors.float().fill_nan(None))
 
 
 def at_hour(chains: pl.DataFrame, hour: int) -> pl.Expr:

@@ -128,7 +128,8 @@ class StrategyRiskCoupling:
         p_same = same_bar.p_adjusted.reshape(s, n)
         least, most = block_interval(raw[..., self.lags])
         needed = detectable_effect(test.critical, blocks)
-        reach = float(stdtrit(blocks - 1, 0.975))
+        # The strongest of all lags is shown, so the interval has to hold for all of them.
+        reach = float(stdtrit(blocks - 1, 1.0 - 0.025 / width))
         t, p = test.t.reshape(s, n, width), test.p_adjusted.reshape(s, n, width)
         error = test.standard_error.reshape(s, n, width)
         estimate, together = given.sum(axis=0), raw.sum(axis=0)

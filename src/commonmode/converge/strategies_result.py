@@ -32,7 +32,7 @@ class SellingCoupling:
     standard_error, p_adjusted : float
         Of ``given_move``; one-sided, adjusted for all pairs and lags.
     interval : (float, float)
-        95 % interval of ``given_move`` over blocks of time, for its lag alone.
+        95 % interval of ``given_move`` over blocks of time, for all lags together.
     detectable : float
         Correlation given the move that would have been found with 80 % probability.
     selling_bars : int

@@ -81,7 +81,7 @@ class HedgeComparison:
     against_reference : float64, shape (M,)
         Relative difference of the mean squared error from the reference's.
     apart_low, apart_high : float64, shape (M,)
-        95 % interval of ``against_reference`` over blocks of time.
+        95 % interval of ``against_reference`` over blocks of time, by the weight of each.
     p_value : float64, shape (M,)
         Two-sided, adjusted for all models looked at together; 1 for the reference.
     detectable : float64, shape (M,)
@@ -307,9 +307,10 @@ def compare_hedges(
     total = float(own.sum())
     ratio = apart.sum(axis=0) / total
     # A ratio of sums over blocks: linearised, the ratio taken out of the block's own error.
-    left = blocks - ratio * block_sums(own, block_edges(len(own), count))
+    own_blocks = block_sums(own, block_edges(len(own), count))
+    left = blocks - ratio * own_blocks
     error = np.sqrt(count / (count - 1) * np.sum(left**2, axis=0)) / total
-    reach = float(stdtrit(count - 1, 0.975)) * error
+    low, high = _ratio_interval(ratio, left / total, own_blocks / total)
     return HedgeComparison(
         models=record.models,
         steps=steps,
@@ -322,9 +323,25 @@ def compare_hedges(
         unit=unit,
         reference=against,
         against_reference=ratio,
-        apart_low=ratio - reach,
-        apart_high=ratio + reach,
+        apart_low=low,
+        apart_high=high,
         p_value=np.asarray(adjusted),
         detectable=error * detectable_effect(both.critical, count),
         blocks=count,
     )
+
+
+def _ratio_interval(
+    ratio: FloatArray, influence: FloatArray, leverage: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """95 % interval where a few stormy blocks hold most of the errors that are compared.
+
+    As for :class:`commonmode.stats.moments.BlockMoments`: blocks left out one at a time, and as
+    many degrees of freedom as there are blocks of such weights.
+    """
+    count = len(influence)
+    without = influence / np.clip(1.0 - leverage, 1e-9, 1.0)
+    error = np.sqrt((count - 1) / count * np.sum(without**2, axis=0))
+    degrees = max(1.0 / float(np.sum(leverage**2)) - 1.0, 1.0)
+    reach = float(stdtrit(degrees, 0.975)) * error
+    return np.asarray(ratio - reach), np.asarray(ratio + reach)

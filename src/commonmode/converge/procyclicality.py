@@ -11,26 +11,30 @@ systemic risk"; measures for margins: Murphy, Vasios and Vause (2014), Bank of E
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtrit
 
 from commonmode.converge.comovement import deviations
+from commonmode.converge.finding import between, found_from, some_of
 from commonmode.converge.rows import usable_rows
-from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.stats.blocks import (
+    block_dependence,
     block_edges,
     block_sums,
     choose_block_count,
     integrated_autocorrelation_time,
 )
 from commonmode.stats.detectable import detectable_effect
-from commonmode.stats.signflip import sign_flip_max_test
+from commonmode.stats.moments import BlockMoments, block_slopes
+from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["ModelCycle", "Procyclicality", "ProcyclicalityResult", "Slope"]
 
@@ -40,7 +44,12 @@ _FEWEST = 48
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A slope with its 95 % block interval."""
+    """A slope with its 95 % interval.
+
+    Student-t with the effective number of blocks, each left out once
+    (:class:`commonmode.stats.moments.BlockMoments`), and what neighbouring blocks share besides
+    (:func:`commonmode.stats.blocks.block_dependence`).
+    """
 
     value: float
     low: float
@@ -96,7 +105,8 @@ class ProcyclicalityResult:
     calm_benchmark : float
         How often the benchmark is below its own median there: what calm asks for.
     minimum_detectable : float
-        Excess slope of one model found with 80 % probability.
+        Excess slope of one model found with 80 % probability; infinite where a few turns of the
+        market hold so much that the test cannot reject.
     alpha : float
         Level at which the sentence calls something found.
     """
@@ -120,33 +130,28 @@ class ProcyclicalityResult:
         crowd, due = self.crowd_slope, self.benchmark_slope
         said = (
             f"When realised volatility falls by 10 % the models' risk falls by "
-            f"{10 * crowd.value:.1f} % ({10 * crowd.low:.1f} to {10 * crowd.high:.1f}), the "
+            f"{10 * crowd.value:.1f} % ({between(crowd.low, crowd.high, '.1f', 10)}), the "
             f"benchmark's by {10 * due.value:.1f} %; in the calmest third all "
             f"{len(self.models)} are below their median at once {100 * self.calm_together:.0f} % "
             f"of the time (the benchmark {100 * self.calm_benchmark:.0f} %)."
         )
-        if self.p_crowd <= self.alpha:
-            way = "exaggerates" if self.crowd_excess.value > 0 else "lags behind"
-            do = (
-                "put a floor under what calm may take off"
-                if self.crowd_excess.value > 0
-                else "in a sudden storm all limits will be too wide at once"
-            )
-            said += f" The crowd {way} the cycle (p = {self.p_crowd:.2g}): {do}."
+        found = found_from(self.minimum_detectable, most=math.inf, unit=" in one model")
+        if self.p_crowd > self.alpha:
+            said += f" No excess of the crowd is seen (p = {self.p_crowd:.2g}; {found})."
+            do = ["nothing about the crowd; less than that would not have been seen"]
+        elif self.crowd_excess.value > 0:
+            said += f" The crowd exaggerates the cycle (p = {self.p_crowd:.2g}; {found})."
+            do = ["put a floor under what calm may take off"]
         else:
-            said += (
-                f" No excess of the crowd is seen (p = {self.p_crowd:.2g}; a slope of "
-                f"{self.minimum_detectable:.2f} would have been found in one model with 80 % "
-                "probability)."
-            )
+            said += f" The crowd lags behind the cycle (p = {self.p_crowd:.2g}; {found})."
+            do = ["expect all limits to be too wide at once in a sudden storm"]
         apart = [m for m in self.models if m.p_asymmetry <= self.alpha]
-        slow = [m for m in apart if m.up > m.down]
-        fast = [m for m in apart if m.up < m.down]
-        if slow:
-            said += f" {', '.join(m.model for m in slow)} answer rises more than falls."
-        if fast:
-            said += f" {', '.join(m.model for m in fast)} answer falls more than rises: beware."
-        return said
+        if slow := some_of([m.model for m in apart if m.up > m.down]):
+            said += f" {slow} answer rises more than falls."
+        if fast := some_of([m.model for m in apart if m.up < m.down]):
+            said += f" {fast} answer falls more than rises."
+            do.append(f"slow down what calm takes off in {fast}")
+        return f"{said} What to do: {'; '.join(do)}."
 
 
 class Procyclicality:
@@ -203,36 +208,26 @@ class Procyclicality:
         level = np.log(np.abs(panel.forecast))
         due = level - deviation
         n = len(panel.models)
-        columns = np.concatenate(
-            [level, deviation, deviation.mean(axis=2, keepdims=True),
-             level.mean(axis=2, keepdims=True), due[:, :, :1]], axis=2,
-        )  # fmt: skip
-        slope, score, edges, flat = _slopes(columns, market, rows)
-        spread, blocks = _errors(score), len(edges) - 1
-        reach = float(stdtrit(blocks - 1, 0.975))
-
-        def with_interval(j: int) -> Slope:
-            half = reach * float(spread[j])
-            return Slope(float(slope[j]), float(slope[j]) - half, float(slope[j]) + half)
-
-        # Under no excess the deviation itself, not what the slope leaves, makes the scores.
-        null = flat[:, n : 2 * n + 1]
-        excess = sign_flip_max_test(
-            np.concatenate([null, -null], axis=1),
-            flips=self.flips,
-            alpha=self.alpha,
-            rng=stream(self.rng, "procyclicality", "excess"),
+        levels, own, shared = _moments(
+            np.concatenate([level, level.mean(axis=2, keepdims=True), due[:, :, :1]], axis=2),
+            np.concatenate([deviation, deviation.mean(axis=2, keepdims=True)], axis=2),
+            np.where(rows, market, np.nan),
         )
-        p_excess = np.minimum(excess.p_adjusted[: n + 1], excess.p_adjusted[n + 1 :])
+        slope, excess = _with_intervals(levels, shared), _with_intervals(own, shared)
+        blocks = len(own.contributions)
+        # Under no excess the deviation itself, not what the slope leaves, makes the scores.
+        test, p_excess = self._two_sided(own.contributions, shared, "excess")
+        edges = block_edges(len(market), blocks)
         up, down, p_asymmetry = self._asymmetry(level, market, rows, edges)
-        need = detectable_effect(excess.critical, blocks, power=_POWER)
+        # What an excess adds is spread over the blocks as the market's moves are.
+        need = detectable_effect(test.critical, 1.0 + float(np.median(own.degrees)), power=_POWER)
         calm, calm_due = _calm(level, due[:, :, 0], market, rows)
         self.result_ = ProcyclicalityResult(
             models=tuple(
                 ModelCycle(
                     model=model,
-                    slope=with_interval(i),
-                    excess=with_interval(n + i),
+                    slope=slope[i],
+                    excess=excess[i],
                     p_excess=float(p_excess[i]),
                     up=float(up[i]),
                     down=float(down[i]),
@@ -243,25 +238,25 @@ class Procyclicality:
             rows=int(rows.any(axis=1).sum()),
             blocks=blocks,
             change=self.change,
-            crowd_slope=with_interval(2 * n + 1),
-            benchmark_slope=with_interval(2 * n + 2),
-            crowd_excess=with_interval(2 * n),
+            crowd_slope=slope[n],
+            benchmark_slope=slope[n + 1],
+            crowd_excess=excess[n],
             p_crowd=float(p_excess[n]),
             calm_together=calm,
             calm_benchmark=calm_due,
-            minimum_detectable=need * float(np.median(excess.standard_error[:n])),
+            minimum_detectable=need * float(np.median(test.standard_error[:n])),
             alpha=self.alpha,
         )
         return self
 
     def _asymmetry(
-        self, level: FloatArray, market: FloatArray, rows: np.ndarray, edges: IntArray
+        self, level: FloatArray, market: FloatArray, rows: BoolArray, edges: IntArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Slopes on rises and on falls, and p-values of their difference."""
         c, n = self.change, level.shape[2]
         t, targets = market.shape
         up, down = np.zeros(n), np.zeros(n)
-        scores = np.zeros((len(edges) - 1, n))
+        scores = np.zeros((t, n))
         if t <= c + _FEWEST:
             return np.full(n, np.nan), np.full(n, np.nan), np.ones(n)
         for k in range(targets):
@@ -280,47 +275,51 @@ class Procyclicality:
             restricted = change[both] - design[:, :2] @ np.linalg.lstsq(
                 design[:, :2], change[both], rcond=None
             )[0]  # fmt: skip
-            whole = np.zeros((t, n))
-            whole[c:][both] = fresh[:, None] * restricted / float(fresh @ fresh)
-            scores += block_sums(whole, edges) / targets
+            scores[c:][both] += fresh[:, None] * restricted / float(fresh @ fresh) / targets
+        shared = block_dependence(scores, len(edges) - 1)
+        return up, down, self._two_sided(block_sums(scores, edges), shared, "asymmetry")[1]
+
+    def _two_sided(
+        self, contributions: FloatArray, shared: float, name: str
+    ) -> tuple[MaxTest, FloatArray]:
+        """Test of both signs of every column, and the columns' adjusted p-values."""
+        # Flips of independent blocks lack what neighbours share: it comes as noise besides.
+        between = np.sqrt((shared - 1.0) * np.sum(contributions**2, axis=0))
         test = sign_flip_max_test(
-            np.concatenate([scores, -scores], axis=1),
+            np.concatenate([contributions, -contributions], axis=1),
             flips=self.flips,
             alpha=self.alpha,
-            rng=stream(self.rng, "procyclicality", "asymmetry"),
+            rng=stream(self.rng, "procyclicality", name),
+            between=np.tile(between, 2),
         )
-        return up, down, np.minimum(test.p_adjusted[:n], test.p_adjusted[n:])
+        n = contributions.shape[1]
+        return test, np.minimum(test.p_adjusted[:n], test.p_adjusted[n:])
 
 
-def _slopes(
-    columns: FloatArray, market: FloatArray, rows: np.ndarray
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
-    """Slopes on the market over all targets, block influences, edges, block scores at zero."""
-    t, targets, _ = columns.shape
-    centred, moved, size = [], [], 0.0
-    for k in range(targets):
-        use = rows[:, k]
-        m = np.where(use, market[:, k] - market[use, k].mean(), 0.0)
-        c = np.where(use[:, None], columns[:, k] - columns[use, k].mean(axis=0), 0.0)
-        centred.append(c)
-        moved.append(m)
-        size += float(m @ m)
-    scores = [m[:, None] * c / size for m, c in zip(moved, centred, strict=True)]
-    slope = np.sum([s.sum(axis=0) for s in scores], axis=0)
-    left = [s - slope * (m**2 / size)[:, None] for s, m in zip(scores, moved, strict=True)]
-    tau = max(integrated_autocorrelation_time(v) for v in left)
-    edges = block_edges(t, choose_block_count(t, tau))
-    influence = np.sum([block_sums(v, edges) for v in left], axis=0)
-    return slope, influence, edges, np.sum([block_sums(v, edges) for v in scores], axis=0)
+def _moments(
+    levels: FloatArray, own: FloatArray, market: FloatArray
+) -> tuple[BlockMoments, BlockMoments, float]:
+    """Slopes on the market of either's columns over blocks, and what neighbouring blocks share."""
+    t = len(market)
+    one, two = (
+        block_slopes(v, market[:, :, None], block_edges(t, t), per_sd=False) for v in (levels, own)
+    )
+    left = np.concatenate([one.influence, two.influence], axis=1)
+    blocks = choose_block_count(t, integrated_autocorrelation_time(left))
+    edges = block_edges(t, blocks)
+    return one.over(edges), two.over(edges), block_dependence(left, blocks)
 
 
-def _errors(influence: FloatArray) -> FloatArray:
-    blocks = len(influence)
-    return np.asarray(np.sqrt(blocks / (blocks - 1) * np.sum(influence**2, axis=0)))
+def _with_intervals(moments: BlockMoments, shared: float) -> list[Slope]:
+    reach = stdtrit(moments.degrees, 0.975) * moments.standard_error * np.sqrt(shared)
+    return [
+        Slope(float(value), float(value - half), float(value + half))
+        for value, half in zip(moments.estimate, reach, strict=True)
+    ]
 
 
 def _calm(
-    level: FloatArray, due: FloatArray, market: FloatArray, rows: np.ndarray
+    level: FloatArray, due: FloatArray, market: FloatArray, rows: BoolArray
 ) -> tuple[float, float]:
     """How often all models, and the benchmark, are below their medians in the calmest third."""
     together, alone = [], []

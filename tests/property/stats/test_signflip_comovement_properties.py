@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from commonmode.stats.blocks import block_edges, block_sums, choose_block_count
+from commonmode.stats.blocks import (
+    block_dependence,
+    block_edges,
+    block_sums,
+    choose_block_count,
+)
 from commonmode.stats.comovement import (
     block_correlation,
     contrast_weights,
@@ -123,3 +128,13 @@ def test_spline_reproduces_straight_lines(places: list[int], slope: float) -> No
     basis = natural_cubic_basis(x, knots)
     assert basis.shape == (101, len(knots))
     np.testing.assert_allclose(basis[:, :2] @ [1.0, slope], 1.0 + slope * x, atol=1e-9)
+
+
+@given(seeds, st.integers(2, 20), st.floats(1e-3, 1e3), st.floats(-1e3, 1e3))
+def test_shorter_blocks_share_more_whatever_the_unit(
+    seed: int, blocks: int, factor: float, shift: float
+) -> None:
+    series = np.cumsum(np.random.default_rng(seed).standard_normal((200, 2)), axis=0)
+    one = block_dependence(series, blocks)
+    assert 1.0 <= one <= block_dependence(series, 2 * blocks) + 1e-12
+    assert block_dependence(factor * series + shift, blocks) == pytest.approx(one, rel=1e-6)

@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import lfilter
 
 from commonmode.stats.blocks import (
+    block_dependence,
     block_edges,
     block_sums,
     choose_block_count,
@@ -32,6 +33,43 @@ def test_autocorrelation_time_ignores_gaps_and_constants() -> None:
 
 def test_autocorrelation_time_never_exceeds_the_length() -> None:
     assert integrated_autocorrelation_time(np.arange(50.0)) <= 50.0
+
+
+def exact_dependence(phi: float, rows: int, blocks: int) -> float:
+    """Variance of the sum over ``rows`` of an autoregression over that of its blocks added up."""
+
+    def variance(n: int) -> float:
+        lag = np.arange(1, n)
+        return float(n + 2 * np.sum((n - lag) * phi**lag))
+
+    return variance(rows) / (blocks * variance(rows // blocks))
+
+
+@pytest.mark.parametrize(("phi", "blocks"), [(0.5, 40), (0.9, 10), (0.9, 25), (0.98, 16)])
+def test_neighbouring_blocks_share_what_an_autoregression_says(phi: float, blocks: int) -> None:
+    noise = np.random.default_rng(7).standard_normal((20_000, 9))
+    series = lfilter([1.0], [1.0, -phi], noise, axis=0)
+    exact = exact_dependence(phi, 20_000, blocks)
+    assert block_dependence(series, blocks) - 1.0 == pytest.approx(exact - 1.0, rel=0.3)
+
+
+def test_flips_of_blocks_miss_just_what_neighbours_share() -> None:
+    rng = np.random.default_rng(8)
+    noise = rng.standard_normal((1200, 4000))
+    series = lfilter([1.0], [1.0, -0.95], noise, axis=0)[200:]
+    sums = block_sums(series, block_edges(1000, 16))
+    missed = (sums.sum(axis=0) ** 2).mean() / (sums**2).sum(axis=0).mean()
+    assert missed > 1.2
+    assert exact_dependence(0.95, 1008, 16) == pytest.approx(missed, rel=0.06)
+    # Each series alone, of 25 autocorrelation times, knows most of it.
+    assert 1.15 < block_dependence(series, 16) < missed
+
+
+def test_blocks_of_white_noise_and_of_constants_share_nothing() -> None:
+    white = np.random.default_rng(4).standard_normal((5000, 3))
+    assert block_dependence(white, 40) == 1.0
+    assert block_dependence(np.ones(100), 10) == 1.0
+    assert block_dependence(np.arange(3.0), 3) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ _PICTURES: Final[dict[str, Callable[[Mapping[str, Any]], list[Picture]]]] = {
     "model-risk": model_risk_pictures,
     "hedging": hedging_pictures,
 }
+_NONE: Final = ("", "", "")
+_WITH_INTERVAL: Final = {
+    "couplings": ("given_move", "low", "high"),
+    "passports": ("worth", "low", "high"),
+    "cadences": ("change_share", "low_share", "high_share"),
+    "models": ("apart_share", "apart_low_share", "apart_high_share"),
+}
+"""Tables with an estimate and the ends of its interval, which are shown in one column."""
+_SAID_ALREADY: Final = {"cadences": "hours"}  # by the name of the interval
 _LEAST: Final = 0.0005  # below it three digits would say nothing where there is something
 _OPEN_ROWS: Final = 16  # a table that comes first and is no longer is shown, others are folded
 
@@ -95,14 +104,22 @@ def _table(table: Mapping[str, Any]) -> Table:
     texts = {
         i for i in range(len(columns)) if any(isinstance(row[i], str) for row in table["rows"])
     }
+    value, low, high = (
+        columns.index(name) if name else -1 for name in _WITH_INTERVAL.get(table["name"], _NONE)
+    )
+    said_already = _SAID_ALREADY.get(table["name"], "")
+    shown = [i for i, name in enumerate(columns) if i not in (low, high) and name != said_already]
+    rows = []
+    for row in table["rows"]:
+        cells = [_shown(name, cell) for name, cell in zip(columns, row, strict=True)]
+        if value >= 0 and cells[low] and cells[high]:
+            cells[value] += f" ({cells[low].removesuffix(' %')} to {cells[high]})"
+        rows.append(tuple(cells[i] for i in shown))
     return Table(
         clean(table["title"]),
-        tuple(_heading(name) for name in columns),
-        tuple(
-            tuple(_shown(name, cell) for name, cell in zip(columns, row, strict=True))
-            for row in table["rows"]
-        ),
-        numeric=tuple(i for i in range(len(columns)) if i not in texts),
+        tuple(_heading(columns[i]) + (" (95 %)" if i == value else "") for i in shown),
+        tuple(rows),
+        numeric=tuple(place for place, i in enumerate(shown) if i not in texts),
     )
 
 

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_ROOMY = 6  # columns that have room in the page's own print
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Caption, column headings and rows of text; the first column heads its row.
@@ -52,6 +55,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
     strong: frozenset[int] = frozenset()
+
+    @property
+    def dense(self) -> bool:
+        """So many columns that they need smaller print to stand on one page."""
+        return len(self.columns) > _ROOMY
 
 
 def _filled(table: Table) -> Table:

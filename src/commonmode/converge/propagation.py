@@ -18,6 +18,7 @@ Two models that follow each other equally are not told from a hidden component.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,7 @@ from commonmode.converge.propagation_result import (
     PropagationResult,
     Split,
 )
-from commonmode.core.arrays import FloatArray, IntArray
+from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import PanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import as_generator, stream
@@ -39,16 +40,16 @@ from commonmode.stats.block_spread import block_interval
 from commonmode.stats.crosslags import (
     direction_contributions,
     following_contributions,
+    pooled_filter,
     shorten,
     solve_moments,
     spillover_tables,
 )
-from commonmode.stats.detectable import detectable_effect
+from commonmode.stats.detectable_link import LinkTests, detectable_links
 from commonmode.stats.signflip import MaxTest, sign_flip_max_test
 
 __all__ = ["Propagation"]
 
-POWER: Final = 0.8
 _OWN_ORDER: Final = 6
 """Lags of a model's own filter: memory beyond the system's, e.g. of a filtered persistent input."""
 _ROWS_PER_COEFFICIENT: Final = 5
@@ -183,14 +184,15 @@ class Propagation:
             rejects=rejects,
             p_pairs=p_pairs,
             links=links,
-            minimum_detectable=1.0 if lost else detectable,
+            minimum_detectable=1.0 if lost else detectable[0],
+            minimum_detectable_onward=1.0 if lost else detectable[1],
             swamped=lost,
         )
         return self
 
     def _test(
         self, views: LaggedViews, moments: FloatArray, models: tuple[ModelId, ...], lags: int
-    ) -> tuple[FloatArray, tuple[FollowingLink, ...], float]:
+    ) -> tuple[FloatArray, tuple[FollowingLink, ...], tuple[float, float]]:
         n = len(models)
         scores, scale = following_contributions(moments, n)
         whitened = [
@@ -229,9 +231,8 @@ class Propagation:
                 )
             )
         links.sort(key=lambda link: (link.p_adjusted, -abs(link.partial_correlation)))
-        units = [np.sum(m, axis=0) for m in whitened]
-        detectable = _detectable(following, direction, scale, units, len(moments))
-        return joint, tuple(links), detectable
+        tests = _link_tests((following, *direction), scale, whitened, moments)
+        return joint, tuple(links), detectable_links(tests)
 
     def _signed(self, contributions: FloatArray, name: str) -> MaxTest:
         flat = contributions.reshape(len(contributions), -1)
@@ -331,28 +332,35 @@ def _by_pair(test: MaxTest, lags: int, n: int) -> FloatArray:
     return p
 
 
-def _detectable(
-    following: MaxTest,
-    direction: list[MaxTest],
+def _link_tests(
+    tests: Sequence[MaxTest],
     scale: FloatArray,
-    units: list[FloatArray],
-    blocks: int,
-) -> float:
-    """The partial correlation that the least powerful of the three tests finds."""
+    whitened: Sequence[FloatArray],
+    moments: FloatArray,
+) -> LinkTests:
+    """Of the median pair: what stands between a link and its being found."""
     p, n, _ = scale.shape
-    where: IntArray = np.flatnonzero(np.broadcast_to(~np.eye(n, dtype=np.bool_), scale.shape))
-    half = p * n * n
-    power = POWER ** (1.0 / (1 + len(direction)))  # all tests must find it
-    typical = float(np.median(scale.ravel()[where]))
-    found = [
-        detectable_effect(following.critical, blocks, power=power)
-        * float(np.median((following.standard_error[:half] * scale.ravel())[where]))
-    ]
-    for test, moments in zip(direction, units, strict=True):
-        # What is left of the deviations after whitening, without the benchmarks' noise.
-        own = float(np.median(np.diag(moments)[:n]))
-        error = float(np.median(test.standard_error[:half][where]))
-        need = detectable_effect(test.critical, blocks, power=power)
-        # A coefficient, in units of whitened deviations, to the partial correlation it makes.
-        found.append(typical * need * error / own if own > 0 else np.inf)
-    return float(min(max(found), 1.0))
+    off = np.broadcast_to(~np.eye(n, dtype=np.bool_), scale.shape)
+    following, *direction = (
+        test.standard_error[: p * n * n].reshape(scale.shape) for test in tests
+    )
+    errors = [float(np.median((following * scale)[off]))]
+    for error, after in zip(direction, whitened, strict=True):
+        # What is left of the deviations, without the benchmarks' noise; of some perhaps nothing.
+        size = np.sqrt(np.clip(np.diag(after.sum(axis=0))[:n], 0.0, None))
+        unit = np.outer(size, size)
+        in_units = np.divide(error, unit, out=np.full_like(error, np.inf), where=unit > 0)
+        errors.append(float(np.median(in_units[off])))
+    shocks = solve_moments(moments.sum(axis=0)[None], n).covariance[0]
+    spread = np.sqrt(np.clip(np.diag(shocks), 0.0, None))
+    pairs = np.outer(spread, spread)
+    together = np.divide(shocks, pairs, out=np.zeros_like(shocks), where=pairs > 0)
+    return LinkTests(
+        memory=pooled_filter(moments.sum(axis=0), n),
+        shared=float(np.median(together[off[0]])),
+        unit=float(np.median(scale[off])),
+        errors=(errors[0], errors[1], errors[2]),
+        criticals=(tests[0].critical, tests[1].critical, tests[2].critical),
+        blocks=len(moments),
+        own_order=max(p, _OWN_ORDER),
+    )

@@ -122,8 +122,10 @@ class PropagationResult:
     links : tuple of FollowingLink
         Significant ones, smallest p first.
     minimum_detectable : float
-        Partial correlation of a follower with one lag of its sender that is found with 80 %
-        probability.
+        Partial correlation of a follower with its sender a row ago that is found with 80 %
+        probability, of the typical pair, the sender following nobody.
+    minimum_detectable_onward : float
+        The same of a sender that follows another as closely: a chain's further links.
     swamped : bool
         The benchmarks' noise swamps what changes from row to row: some innovation variance came out
         negative. The tests keep their size; splits and net senders are NaN, grid and table say
@@ -150,6 +152,7 @@ class PropagationResult:
     p_pairs: FloatArray
     links: tuple[FollowingLink, ...]
     minimum_detectable: float
+    minimum_detectable_onward: float
     swamped: bool
 
     @property
@@ -159,14 +162,21 @@ class PropagationResult:
         return max(sizes, default=float("nan"))
 
     @property
+    def _found_from(self) -> str:
+        if self.minimum_detectable >= 1.0:
+            return "so few rows would have found no follower"
+        told = f"a follower with a partial correlation of {found_from(self.minimum_detectable)}"
+        if len(self.models) < 3:
+            return told
+        onward = self.minimum_detectable_onward
+        further = f"from {onward:.2f} on" if onward < 1.0 else "not at all"
+        return f"{told}, one whose sender follows another as closely {further}"
+
+    @property
     def sentence(self) -> str:
         """The number, how sure it is, what would have been found, and what to do."""
         last = self.splits[-1]
-        detectable = (
-            f"a follower with a partial correlation of {found_from(self.minimum_detectable)}"
-            if self.minimum_detectable < 1.0
-            else "so few rows would have found no follower"
-        )
+        detectable = self._found_from
         share = (
             f"{100 * last.total:.0f} % ({between(*last.total_interval, '.0f', 100)} %) of the "
             f"error variance {rows_of(last.horizon)} ahead is other models', "
@@ -219,6 +229,7 @@ class PropagationResult:
             "p_value": self.p_value,
             "links": float(len(self.links)),
             "minimum_detectable": self.minimum_detectable,
+            "minimum_detectable_onward": self.minimum_detectable_onward,
         }
         if self.links:
             first = self.links[0]

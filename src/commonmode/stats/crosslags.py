@@ -26,6 +26,7 @@ __all__ = [
     "direction_contributions",
     "following_contributions",
     "lag_moments",
+    "pooled_filter",
     "shorten",
     "solve_moments",
     "spillover_tables",
@@ -234,6 +235,26 @@ def following_contributions(moments: FloatArray, series: int) -> tuple[FloatArra
     )
 
 
+def pooled_filter(moments: FloatArray, series: int) -> FloatArray:
+    """Autoregression that whitens all series on average, each in units of its own variance.
+
+    Parameters
+    ----------
+    moments : float64, shape ((p + 1) N, (p + 1) N)
+    series : int
+        N.
+
+    Returns
+    -------
+    float64, shape (p,)
+    """
+    lags = len(moments) // series - 1
+    variance = np.diag(moments)[:series]
+    weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
+    pooled = np.einsum("i,aibi->ab", weight, moments.reshape(lags + 1, series, lags + 1, series))
+    return np.asarray(np.linalg.lstsq(pooled[1:, 1:], pooled[1:, 0], rcond=None)[0])
+
+
 def whiten_together(
     x: FloatArray, y: FloatArray, lags: int, edges: IntArray, rows: BoolArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -248,11 +269,7 @@ def whiten_together(
         Those whose predecessors were there.
     """
     moments, _ = lag_moments(x, y, lags, edges, rows)
-    n, total = x.shape[1], moments.sum(axis=0)
-    variance = np.diag(total)[:n]
-    weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
-    pooled = np.einsum("i,aibi->ab", weight, total.reshape(lags + 1, n, lags + 1, n))
-    slope = np.linalg.lstsq(pooled[1:, 1:], pooled[1:, 0], rcond=None)[0]
+    slope = pooled_filter(moments.sum(axis=0), x.shape[1])
     use = rows.copy()
     use[:lags] = False
     out = []

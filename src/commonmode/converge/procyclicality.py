@@ -135,15 +135,20 @@ class ProcyclicalityResult:
             f"{len(self.models)} are below their median at once {100 * self.calm_together:.0f} % "
             f"of the time (the benchmark {100 * self.calm_benchmark:.0f} %)."
         )
-        found = found_from(self.minimum_detectable, most=math.inf, unit=" in one model")
+        excess = self.crowd_excess
+        sure = (
+            f"excess slope {excess.value:+.2f}, {between(excess.low, excess.high, '+.2f')}; "
+            f"p = {self.p_crowd:.2g}; "
+            f"{found_from(self.minimum_detectable, most=math.inf, unit=' in one model')}"
+        )
         if self.p_crowd > self.alpha:
-            said += f" No excess of the crowd is seen (p = {self.p_crowd:.2g}; {found})."
+            said += f" No excess of the crowd is seen ({sure})."
             do = ["nothing about the crowd; less than that would not have been seen"]
         elif self.crowd_excess.value > 0:
-            said += f" The crowd exaggerates the cycle (p = {self.p_crowd:.2g}; {found})."
+            said += f" The crowd exaggerates the cycle ({sure})."
             do = ["put a floor under what calm may take off"]
         else:
-            said += f" The crowd lags behind the cycle (p = {self.p_crowd:.2g}; {found})."
+            said += f" The crowd lags behind the cycle ({sure})."
             do = ["expect all limits to be too wide at once in a sudden storm"]
         apart = [m for m in self.models if m.p_asymmetry <= self.alpha]
         if slow := some_of([m.model for m in apart if m.up > m.down]):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from commonmode.converge import further
 from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
 from commonmode.converge.attribution_result import AttributionResult
+from commonmode.converge.bias_words import bias_findings
 from commonmode.converge.findings import Finding, panel_findings
+from commonmode.converge.further import FurtherLook, further_looks
+from commonmode.converge.propagation_result import FollowingLink
 from commonmode.converge.severity import SMALL_CORRELATION, Severity, severity_of
 from commonmode.converge.strategies import StrategyRiskCoupling
 from commonmode.converge.strategies_result import StrategyRiskResult
 from commonmode.converge.strategy_words import strategy_findings
+from commonmode.converge.tail_propagation import TailLink
+from commonmode.core.ids import ModelId
 from commonmode.core.result import Success
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.laboratory import panel_of_world
@@ -80,3 +87,50 @@ def test_only_what_c4_confirms_is_to_be_taken_apart(analysis: PanelAnalysis) -> 
     assert "cannot confirm it among these 6 models" in unsure.sentence
     assert "Take apart first" not in unsure.sentence
     assert unsure.severity is Severity.NOTE
+
+
+@pytest.fixture(scope="module")
+def looked() -> dict[str, FurtherLook]:
+    world = simulate_world(WorldConfig(models=5, times=1500, planted_share=0.5), seed=4)
+    panel = panel_of_world(world, name="p")
+    panel = replace(panel, scale=np.exp(0.3 * np.sin(np.arange(1500) / 100.0))[:, None])
+    names = ["bias", "propagation", "tail", "herding", "procyclicality"]
+    return {look.name: look for look in further_looks(panel, names)}
+
+
+def severity_with(look: FurtherLook, size: float) -> Severity:
+    """Severity of the look's first finding if what it looks for is found with this size."""
+    assert isinstance(look.result, Success)
+    result = look.result.value
+    match look.name:
+        case "propagation":
+            pair = result.models[0], result.models[1]
+            link = FollowingLink(*pair, 1, size, (size, size), 0.01, 0.01, 0.01)
+            return further._propagation("p", replace(result, rejects=True, links=(link,)))[
+                0
+            ].severity
+        case "tail":
+            link = TailLink(ModelId("a"), ModelId("b"), 1, 1.0 + size, (1.0, 2.0), 0.01)
+            return further._tail("p", replace(result, rejects=True, links=(link,)))[0].severity
+        case "herding":
+            first = replace(result.models[0], herds=True, pull=size)
+            changed = replace(result, models=(first, *result.models[1:]))
+            return further._herding("p", changed, 0.05)[0].severity
+        case "procyclicality":
+            excess = replace(result.crowd_excess, value=-size)
+            changed = replace(result, crowd_excess=excess, p_crowd=0.01)
+            return further._procyclicality("p", changed, 0.05)[0].severity
+        case "bias":
+            shared = replace(result.shared[0], estimate=-size, p_adjusted=0.01)
+            rest = (replace(one, p_adjusted=1.0) for one in result.shared[1:])
+            changed = replace(result, shared=(shared, *rest))
+            return bias_findings("p", changed)[0].severity
+    raise AssertionError(look.name)
+
+
+@pytest.mark.parametrize("name", ["bias", "propagation", "tail", "herding", "procyclicality"])
+def test_a_look_raises_what_is_large_and_notes_what_is_only_found(
+    looked: dict[str, FurtherLook], name: str
+) -> None:
+    assert severity_with(looked[name], 0.02) is Severity.NOTE
+    assert severity_with(looked[name], 0.3) is Severity.ALERT

@@ -28,7 +28,7 @@ from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.random import stream
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
-from commonmode.stats.block_spread import block_error
+from commonmode.stats.block_spread import effective_degrees, jackknife_error
 from commonmode.stats.blocks import (
     block_edges,
     choose_block_count,
@@ -325,7 +325,7 @@ class RecalibrationSynchrony:
                 ]
             )
         )
-        blocks, n = len(edges) - 1, x.shape[2]
+        n = x.shape[2]
         contributions = block.contributions.mean(axis=1)
         test = sign_flip_max_test(
             contributions[:, None],
@@ -333,14 +333,17 @@ class RecalibrationSynchrony:
             alpha=self.alpha,
             rng=stream(self.rng, "recalibration", name),
         )
-        spread = float(block_error(block.influence.mean(axis=1)))
-        half = float(stdtrit(blocks - 1, 0.975) * spread)
+        # A storm holds more of the variance than other blocks do.
+        leverage = block.leverage.mean(axis=1)
+        spread = float(jackknife_error(block.influence.mean(axis=1), leverage))
+        degrees = float(effective_degrees(leverage))
+        half = float(stdtrit(degrees, 0.975)) * spread
         mean = float(block.pairs.mean())
         detectable = detectable_correlation(
             np.full(n * (n - 1) // 2, 2.0 / (n * (n - 1))),
             np.ones(n, dtype=np.bool_),
             spread,  # not the test's own, which grows with what was found
-            detectable_effect(test.critical, blocks, power=_POWER),
+            detectable_effect(test.critical, 1.0 + degrees, power=_POWER),
             noise=_noise(x, y, rows),
         )
         interval = max(mean - half, -1.0), min(mean + half, 1.0)

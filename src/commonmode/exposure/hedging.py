@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray
 from commonmode.core.errors import DataError
@@ -25,6 +24,7 @@ from commonmode.exposure.surfaces import calibrate_surfaces
 from commonmode.market.instruments import Settlement
 from commonmode.market.snapshot import Snapshot
 from commonmode.register.model import SurfaceModel
+from commonmode.stats.block_spread import weighted_interval
 from commonmode.stats.blocks import (
     block_edges,
     block_sums,
@@ -310,7 +310,8 @@ def compare_hedges(
     own_blocks = block_sums(own, block_edges(len(own), count))
     left = blocks - ratio * own_blocks
     error = np.sqrt(count / (count - 1) * np.sum(left**2, axis=0)) / total
-    low, high = _ratio_interval(ratio, left / total, own_blocks / total)
+    # A few stormy blocks may hold most of the errors that are compared.
+    low, high = weighted_interval(ratio, left / total, own_blocks / total)
     return HedgeComparison(
         models=record.models,
         steps=steps,
@@ -329,19 +330,3 @@ def compare_hedges(
         detectable=error * detectable_effect(both.critical, count),
         blocks=count,
     )
-
-
-def _ratio_interval(
-    ratio: FloatArray, influence: FloatArray, leverage: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """95 % interval where a few stormy blocks hold most of the errors that are compared.
-
-    As for :class:`commonmode.stats.moments.BlockMoments`: blocks left out one at a time, and as
-    many degrees of freedom as there are blocks of such weights.
-    """
-    count = len(influence)
-    without = influence / np.clip(1.0 - leverage, 1e-9, 1.0)
-    error = np.sqrt((count - 1) / count * np.sum(without**2, axis=0))
-    degrees = max(1.0 / float(np.sum(leverage**2)) - 1.0, 1.0)
-    reach = float(stdtrit(degrees, 0.975)) * error
-    return np.asarray(ratio - reach), np.asarray(ratio + reach)

@@ -75,12 +75,15 @@ class BlockCorrelation:
         co-movement each has mean zero.
     influence : float64, shape (B, P)
         Contributions less the part that estimating the variances adds (delta method).
+    leverage : float64, shape (B, P)
+        Share of the pair's variances that each block holds; adds up to 1.
     """
 
     correlation: FloatArray
     pairs: FloatArray
     contributions: FloatArray
     influence: FloatArray
+    leverage: FloatArray
 
 
 def pair_covariance_blocks(moments: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -141,14 +144,19 @@ def block_correlation(moments: FloatArray) -> BlockCorrelation:
     contributions = scaled[:, rows, columns]
     ratio = contributions.sum(axis=0)
     diagonal = np.einsum("bii->bi", scaled)
-    influence = contributions - ratio * 0.5 * (diagonal[:, rows] + diagonal[:, columns])
+    leverage = 0.5 * (diagonal[:, rows] + diagonal[:, columns])
+    influence = contributions - ratio * leverage
     # A cross-moment may put a small variance too low and a correlation beyond one.
     pairs = np.clip(ratio, -1.0, 1.0)
     correlation = np.eye(pooled.shape[-1])
     correlation[rows, columns] = pairs
     correlation[columns, rows] = pairs
     return BlockCorrelation(
-        correlation=correlation, pairs=pairs, contributions=contributions, influence=influence
+        correlation=correlation,
+        pairs=pairs,
+        contributions=contributions,
+        influence=influence,
+        leverage=leverage,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.stats.block_spread import effective_degrees, jackknife_error, weighted_interval
 from commonmode.stats.blocks import block_sums
 
 __all__ = ["BlockMoments", "block_instrumented", "block_means", "block_slopes", "unbiased_products"]
@@ -47,25 +47,13 @@ class BlockMoments:
 
     @property
     def standard_error(self) -> FloatArray:
-        """Leaving out one block at a time, shape (N,).
-
-        A block that holds much of the information pulls the estimate to itself and its own
-        residuals to zero: ``influence / (1 - leverage)`` undoes that (the cluster-jackknife; Bell &
-        McCaffrey 2002, Survey Methodology 28(2)).
-        """
-        b = len(self.influence)
-        without = self.influence / np.clip(1.0 - self.leverage, 1e-9, 1.0)
-        return np.asarray(np.sqrt((without**2).sum(axis=0) * (b - 1) / b))
+        """Leaving out one block at a time, shape (N,)."""
+        return jackknife_error(self.influence, self.leverage)
 
     @property
     def degrees(self) -> FloatArray:
-        """Effective number of blocks less one, ``1 / sum h^2 - 1``, at least 1; shape (N,).
-
-        Carter, Schnepel & Steigerwald (2017), Review of Economics and Statistics 99(4): a few
-        blocks that hold most of the stress are a small sample, however many calm ones there are.
-        """
-        weight = np.clip((self.leverage**2).sum(axis=0), 1.0 / len(self.leverage), None)
-        return np.asarray(np.maximum(1.0 / weight - 1.0, 1.0))
+        """Of the t law, by the effective number of blocks; shape (N,)."""
+        return effective_degrees(self.leverage)
 
     def over(self, edges: IntArray) -> BlockMoments:
         """The same estimates over coarser blocks, ``edges`` counting the present ones."""
@@ -82,8 +70,8 @@ class BlockMoments:
 
     def interval(self, level: float = 0.95) -> FloatArray:
         """Student-t with the effective degrees of freedom, shape (N, 2)."""
-        reach = np.asarray(stdtrit(self.degrees, 0.5 + level / 2.0)) * self.standard_error
-        return np.stack([self.estimate - reach, self.estimate + reach], axis=1)
+        ends = weighted_interval(self.estimate, self.influence, self.leverage, level=level)
+        return np.stack(ends, axis=1)
 
 
 def _finish(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from commonmode.core.arrays import FloatArray, IntArray, frozen
+from commonmode.core.arrays import FloatArray, IntArray, freeze_arrays
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.ids import CurrencyCode, InstrumentId, VenueId
 from commonmode.core.random import stream
@@ -117,6 +117,10 @@ class MarketPath:
     variance: FloatArray
     jump: FloatArray
 
+    def __post_init__(self) -> None:
+        """The arrays become read-only."""
+        freeze_arrays(self)
+
     @property
     def step_ms(self) -> int:
         """Spacing of the grid."""
@@ -198,10 +202,10 @@ def simulate_path(
         underlying=CurrencyCode(underlying),
         parameters=parameters,
         seed=seed,
-        times_ms=frozen(utc_ms(start) + step_ms * np.arange(steps + 1, dtype=np.int64)),
-        log_price=frozen(math.log(p.price) + np.concatenate(([0.0], np.cumsum(moves)))),
-        variance=frozen(variance),
-        jump=frozen(np.concatenate(([0.0], jump))),
+        times_ms=utc_ms(start) + step_ms * np.arange(steps + 1, dtype=np.int64),
+        log_price=math.log(p.price) + np.concatenate(([0.0], np.cumsum(moves))),
+        variance=variance,
+        jump=np.concatenate(([0.0], jump)),
     )
 
 

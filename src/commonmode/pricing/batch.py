@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, freeze_arrays
 from commonmode.core.errors import DataError
 from commonmode.core.result import Failure, FailureReason
 from commonmode.pricing._compiled import Engine, use_numba
@@ -63,6 +63,10 @@ class SliceFits:
     converged: BoolArray
     robust_weight: FloatArray
     failures: Mapping[int, Failure]
+
+    def __post_init__(self) -> None:
+        """The arrays become read-only."""
+        freeze_arrays(self)
 
     def column(self, name: str) -> FloatArray:
         """One parameter, shape (E,)."""
@@ -190,13 +194,13 @@ def _result(
             )
     return SliceFits(
         names,
-        frozen(parameters),
-        frozen(covariance),
-        frozen(report[:, 1]),
-        frozen(report[:, 0]),
-        frozen(np.abs(used)),
-        frozen(settled),
-        frozen(factors),
+        parameters,
+        covariance,
+        report[:, 1],
+        report[:, 0],
+        np.abs(used),
+        settled,
+        factors,
         MappingProxyType(failures),
     )
 

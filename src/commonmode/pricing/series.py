@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, freeze_arrays
 from commonmode.core.errors import ConfigurationError, DataError
 from commonmode.core.result import Failure
 from commonmode.market.chain import OptionChain, QuoteFlag
@@ -79,6 +79,10 @@ class CalibrationSeries:
     quotes: IntArray
     converged: BoolArray
     failures: Mapping[tuple[int, int], Failure]
+
+    def __post_init__(self) -> None:
+        """The arrays become read-only."""
+        freeze_arrays(self)
 
     @property
     def standard_error(self) -> FloatArray:
@@ -303,15 +307,15 @@ def _assembled(
     return CalibrationSeries(
         kind=kind,
         names=_NAMES[kind],
-        time_ms=frozen(np.array(times, np.int64)),
-        expiry_ms=frozen(expiries),
-        years=frozen(years),
-        parameters=frozen(parameters),
-        covariance=frozen(covariance),
-        condition=frozen(condition),
-        rmse=frozen(rmse),
-        inside=frozen(inside),
-        quotes=frozen(quotes),
-        converged=frozen(converged),
+        time_ms=np.array(times, np.int64),
+        expiry_ms=expiries,
+        years=years,
+        parameters=parameters,
+        covariance=covariance,
+        condition=condition,
+        rmse=rmse,
+        inside=inside,
+        quotes=quotes,
+        converged=converged,
         failures=MappingProxyType(failures),
     )

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray, freeze_arrays
 from commonmode.core.errors import DataError
 from commonmode.core.result import Failure, FailureReason
 from commonmode.margin.dynamic.scenarios import JointScenarios, ScenarioKind
@@ -73,8 +73,7 @@ class ReturnPanel:
             raise DataError(
                 "a return panel holds an infinite return", remedy="mark bad prices as missing"
             )
-        object.__setattr__(self, "times_ms", frozen(self.times_ms))
-        object.__setattr__(self, "returns", frozen(self.returns))
+        freeze_arrays(self)
         object.__setattr__(self, "proxies", MappingProxyType(dict(self.proxies)))
 
     @classmethod

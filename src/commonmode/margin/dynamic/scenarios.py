@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, StringArray, freeze_arrays
 from commonmode.core.errors import ConfigurationError, DataError
 
 __all__ = ["JointScenarios", "ScenarioKind", "mixture"]
@@ -101,8 +101,7 @@ class JointScenarios:
                 f"scenario weights must be non-negative and sum to 1, they sum to {total}",
                 remedy="divide the weights by their sum",
             )
-        for name in ("log_returns", "vol_moves", "weights", "kinds", "labels"):
-            object.__setattr__(self, name, frozen(getattr(self, name)))
+        freeze_arrays(self)
         object.__setattr__(self, "proxies", MappingProxyType(dict(self.proxies)))
 
     @classmethod

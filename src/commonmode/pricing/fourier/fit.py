@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from commonmode.core.arrays import BoolArray, FloatArray, IntArray, frozen
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray, freeze_arrays
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.pricing._normalised import normal_density
@@ -75,6 +75,10 @@ class CfFit:
     residual: FloatArray
     outlier_weight: FloatArray
     fitted_put: FloatArray
+
+    def __post_init__(self) -> None:
+        """The arrays become read-only."""
+        freeze_arrays(self)
 
 
 def fit_cf(
@@ -283,13 +287,13 @@ def _report(
     return CfFit(
         kind=kind,
         names=space.names,
-        parameters=frozen(at),
-        covariance=frozen(np.where(good[:, None, None], covariance, np.nan)),
-        condition=frozen(condition),
-        at_bound=frozen((found.x <= lower) | (found.x >= upper)),
-        converged=frozen(found.converged),
-        evaluations=frozen(evaluations),
-        residual=frozen(found.residual.reshape(quoted.shape)),
-        outlier_weight=frozen(robust),
-        fitted_put=frozen(fitted),
+        parameters=at,
+        covariance=np.where(good[:, None, None], covariance, np.nan),
+        condition=condition,
+        at_bound=(found.x <= lower) | (found.x >= upper),
+        converged=found.converged,
+        evaluations=evaluations,
+        residual=found.residual.reshape(quoted.shape),
+        outlier_weight=robust,
+        fitted_put=fitted,
     )

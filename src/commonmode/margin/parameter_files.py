@@ -1,7 +1,8 @@
 """Versioned parameter files: where their figures come from, and tables read with clear errors.
 
 Every file says its name, version, underlyings, source and, where the source is dated, from when
-the figures hold. Bounds are checked by the frozen dataclass that a table becomes.
+the figures hold. Bounds are checked by the frozen dataclass that a table becomes, or as it is read
+where a set from elsewhere may lie outside them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,21 @@ from typing import Any, Final, TypeVar
 
 from commonmode.core.errors import ConfigurationError
 
-__all__ = ["Provenance", "parse_file", "shipped_file", "shipped_files", "table_as", "tables_as"]
+__all__ = [
+    "Bounds",
+    "Provenance",
+    "number",
+    "parse_file",
+    "shipped_file",
+    "shipped_files",
+    "table_as",
+    "tables_as",
+]
 
 T = TypeVar("T")
+
+Bounds = Mapping[str, tuple[float, float]]
+"""Lowest and highest value by key."""
 
 _FOLDER: Final = "parameters"
 _HEADER: Final = ("name", "version", "underlyings", "valid_from", "source")
@@ -73,8 +86,8 @@ def parse_file(text: str, where: str, sections: tuple[str, ...]) -> tuple[Proven
         raise _wrong(where, f"not TOML: {error}", "correct the file") from error
     unknown = sorted(set(content) - {*_HEADER, *sections})
     if unknown:
-        known = ", ".join((*_HEADER, *sections))
-        raise _wrong(where, f"unknown keys: {', '.join(unknown)}", f"keys: {known}")
+        problem = "; ".join(f"{key} is not known" for key in unknown)
+        raise _wrong(where, problem, f"keys: {', '.join((*_HEADER, *sections))}")
     for key in ("name", "version", "source"):
         if not (isinstance(content.get(key), str) and content[key]):
             raise _wrong(where, f"{key} is missing", "give a text")
@@ -88,8 +101,35 @@ def parse_file(text: str, where: str, sections: tuple[str, ...]) -> tuple[Proven
     return header, {key: content[key] for key in sections if key in content}
 
 
-def table_as(kind: type[T], table: object, where: str) -> T:
-    """One TOML table as a frozen dataclass of numbers, every key known and none missing.
+def number(value: object, where: str, bounds: tuple[float, float] | None = None) -> float:
+    """A figure of a file.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no number, or outside its bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{where} is {value!r}, not a number", remedy="write a number")
+    if bounds is not None and not bounds[0] <= value <= bounds[1]:
+        raise ConfigurationError(
+            f"{where} is {value}",
+            remedy=f"it has to lie between {bounds[0]:g} and {bounds[1]:g}",
+        )
+    return float(value)
+
+
+def table_as(kind: type[T], table: object, where: str, bounds: Bounds | None = None) -> T:
+    """One TOML table as a frozen dataclass, every key known and none missing.
+
+    Parameters
+    ----------
+    kind : type
+        Dataclass whose fields are numbers, or true or false.
+    table : object
+    where : str
+        File and table, for messages.
+    bounds : mapping of key to (lowest, highest), optional
 
     Raises
     ------
@@ -97,29 +137,42 @@ def table_as(kind: type[T], table: object, where: str) -> T:
         Names the file, the table and the key.
     """
     if not isinstance(table, Mapping):
-        raise _wrong(where, "is not a table", "give keys and numbers")
+        problem = "is missing" if table is None else "is not a table"
+        raise ConfigurationError(f"{where} {problem}", remedy="give keys and numbers")
     known = {column.name: column for column in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(table) - set(known))
     needed = {name for name, column in known.items() if column.default is MISSING}
     missing = sorted(needed - set(table))
     if unknown or missing:
-        problem = [f"{name} is not known" for name in unknown]
-        problem += [f"{name} is missing" for name in missing]
-        raise _wrong(where, "; ".join(problem), f"keys: {', '.join(known)}")
+        problems = [f"{where}.{name} is not known" for name in unknown]
+        problems += [f"{where}.{name} is missing" for name in missing]
+        raise ConfigurationError("; ".join(problems), remedy=f"keys: {', '.join(known)}")
+    values: dict[str, Any] = {}
     for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong(where, f"{name} is {value!r}, not a number", "write a number")
+        key = f"{where}.{name}"
+        if known[name].type == "bool":
+            if not isinstance(value, bool):
+                raise ConfigurationError(
+                    f"{key} is not true or false", remedy="write true or false"
+                )
+            values[name] = value
+        else:
+            values[name] = number(value, key, (bounds or {}).get(name))
     try:
-        return kind(**{name: float(value) for name, value in table.items()})
+        return kind(**values)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error.message}", remedy=error.remedy) from error
 
 
-def tables_as(kind: type[T], tables: object, where: str) -> dict[str, T]:
+def tables_as(
+    kind: type[T], tables: object, where: str, bounds: Bounds | None = None
+) -> dict[str, T]:
     """A table of tables, keyed by underlying, currency or asset."""
     if not isinstance(tables, Mapping):
-        raise _wrong(where, "is missing", "give one table per name")
-    return {name: table_as(kind, table, f"{where}.{name}") for name, table in tables.items()}
+        raise ConfigurationError(f"{where} is missing", remedy="give one table per name")
+    return {
+        name: table_as(kind, table, f"{where}.{name}", bounds) for name, table in tables.items()
+    }
 
 
 def shipped_files(method: str) -> tuple[str, ...]:

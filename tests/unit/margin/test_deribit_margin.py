@@ -297,5 +297,5 @@ def test_a_file_with_a_mistake_says_where() -> None:
     text = (
         'name = "a"\nversion = "1"\nunderlyings = ["BTC"]\nsource = "b"\n[pairs.BTC]\nrange = 1\n'
     )
-    with pytest.raises(ConfigurationError, match=r"mine\.toml: pairs\.BTC: range is not known"):
+    with pytest.raises(ConfigurationError, match=r"mine\.toml: pairs\.BTC\.range is not known"):
         deribit_from_toml(text, where="mine.toml")

@@ -221,9 +221,9 @@ DEPEG = "[depeg]\nthreshold = 0.99\nfactor = 2.0\n"
     [
         ("name = ", "not TOML"),
         (DEPEG, "name is missing"),
-        (HEADER + "colour = 1\n", "unknown keys: colour"),
+        (HEADER + "colour = 1\n", "colour is not known"),
         (HEADER + 'valid_from = "soon"\n', "valid_from"),
-        (HEADER, "markets: is missing"),
+        (HEADER, "markets is missing"),
         (HEADER + DEPEG + "[markets]\n", "at least one market"),
         (HEADER + DEPEG + "[markets.BTC]\nmost = 0.1\n", "least is missing"),
         (HEADER + DEPEG + "[markets.BTC]\nmost = 'a lot'\n", "is missing"),

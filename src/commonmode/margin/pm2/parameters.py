@@ -7,15 +7,22 @@ marked up) is asked by the parameter gate before it is used; a set that fails it
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from commonmode.core.errors import ConfigurationError
-from commonmode.margin.parameter_files import shipped_file, shipped_files
+from commonmode.margin.parameter_files import (
+    Bounds,
+    number,
+    parse_file,
+    shipped_file,
+    shipped_files,
+    table_as,
+    tables_as,
+)
 
 __all__ = [
     "VOL_MOVES",
@@ -32,8 +39,6 @@ __all__ = [
     "shipped_parameters",
     "shipped_versions",
 ]
-
-T = TypeVar("T")
 
 VOL_MOVES: Final = ("up", "none", "down", "linear_skew", "absolute_skew")
 """What a scenario does to implied volatility."""
@@ -207,8 +212,19 @@ class PM2Parameters:
     collateral: Mapping[str, CollateralTerms]
 
 
-# Lowest and highest value per key; what is not here is a share between 0 and 1.
-_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+_GROUPS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "vol_shock": VolShock,
+        "skew": Skew,
+        "discount": Discount,
+        "loss": LossFactors,
+        "basis": Basis,
+        "contingency": Contingency,
+    }
+)
+
+# What is not here is a share between 0 and 1.
+_BOUNDS: Final[Bounds] = MappingProxyType(
     {
         "scenarios.spot": (0.0, 100.0),
         "scenarios.damping": (0.0, 10.0),
@@ -239,62 +255,32 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 )
 
 
-def _wrong(where: str, key: str, problem: str, remedy: str) -> ConfigurationError:
-    return ConfigurationError(f"{where}: {key} {problem}", remedy=remedy)
-
-
-def _number(where: str, key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(where, key, f"is {value!r}, not a number", "write a number")
-    parts = key.split(".")
-    bound = _BOUNDS.get(f"{parts[0]}.{parts[-1].partition('[')[0]}", (0.0, 1.0))
-    if not bound[0] <= value <= bound[1]:
-        raise _wrong(
-            where, key, f"is {value}", f"it has to lie between {bound[0]:g} and {bound[1]:g}"
-        )
-    return float(value)
-
-
-def _group(kind: type[T], where: str, key: str, table: object) -> T:
-    """One table of figures as its dataclass: every figure there, none unknown."""
-    if not isinstance(table, Mapping):
-        raise _wrong(where, key, "is missing", f"give a table [{key}]")
-    wanted = {column.name: column for column in fields(kind)}  # type: ignore[arg-type]
-    for unknown in sorted(set(table) - set(wanted)):
-        raise _wrong(
-            where, f"{key}.{unknown}", "is not known", f"{key} has {', '.join(sorted(wanted))}"
-        )
-    values: dict[str, Any] = {}
-    for name, column in wanted.items():
-        if name not in table:
-            if column.default is MISSING:
-                raise _wrong(where, f"{key}.{name}", "is missing", "give it a value")
-            continue
-        if column.type == "bool":
-            if not isinstance(table[name], bool):
-                raise _wrong(where, f"{key}.{name}", "is not true or false", "write true or false")
-            values[name] = table[name]
-        else:
-            values[name] = _number(where, f"{key}.{name}", table[name])
-    return kind(**values)
+def _bounds(section: str, kind: type) -> Bounds:
+    return {
+        column.name: _BOUNDS.get(f"{section}.{column.name}", (0.0, 1.0)) for column in fields(kind)
+    }
 
 
 def _scenarios(where: str, rows: object) -> tuple[Scenario, ...]:
     if not isinstance(rows, list) or not rows:
-        raise _wrong(where, "scenarios", "is empty", "list [spot factor, vol move, damping]")
+        raise ConfigurationError(
+            f"{where}: scenarios is empty", remedy="list [spot factor, vol move, damping]"
+        )
+    bounds = _bounds("scenarios", Scenario)
     found = []
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != 3 or row[1] not in VOL_MOVES:
-            raise _wrong(
-                where,
-                f"scenarios[{at}]",
-                f"is {row!r}",
-                f"write [spot factor, vol move, damping]; moves: {', '.join(VOL_MOVES)}",
+            raise ConfigurationError(
+                f"{where}: scenarios[{at}] is {row!r}",
+                remedy=f"write [spot factor, vol move, damping]; moves: {', '.join(VOL_MOVES)}",
             )
-        spot = _number(where, f"scenarios.spot[{at}]", row[0])
-        found.append(Scenario(spot, row[1], _number(where, f"scenarios.damping[{at}]", row[2])))
+        spot = number(row[0], f"{where}: scenarios.spot[{at}]", bounds["spot"])
+        damping = number(row[2], f"{where}: scenarios.damping[{at}]", bounds["damping"])
+        found.append(Scenario(spot, row[1], damping))
         if found[-1].is_skew and spot != 1.0:
-            raise _wrong(where, f"scenarios.spot[{at}]", f"is {spot}", "a skew leaves spot at 1")
+            raise ConfigurationError(
+                f"{where}: scenarios.spot[{at}] is {spot}", remedy="a skew leaves spot at 1"
+            )
     return tuple(found)
 
 
@@ -312,41 +298,30 @@ def parameters_from_toml(text: str, *, where: str = "parameters") -> PM2Paramete
     ConfigurationError
         A key is missing, unknown or out of bounds, named with the remedy.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{where}: {error}", remedy="correct the TOML") from error
-    known = {column.name for column in fields(PM2Parameters)}
-    for unknown in sorted(set(table) - known):
-        raise _wrong(where, unknown, "is not known", f"keys: {', '.join(sorted(known))}")
-    for key in ("name", "version", "source"):
-        if not isinstance(table.get(key), str) or not table[key]:
-            raise _wrong(where, key, "is missing", "give a text")
-    underlyings = table.get("underlyings")
-    if not isinstance(underlyings, list) or not all(isinstance(u, str) for u in underlyings):
-        raise _wrong(where, "underlyings", "is missing", 'list them: ["BTC"]')
-    if not isinstance(table.get("valid_from"), date):
-        raise _wrong(where, "valid_from", "is missing", "give a date: 2026-09-24")
-    collateral = table.get("collateral", {})
+    header, content = parse_file(text, where, ("scenarios", *_GROUPS, "collateral"))
+    if header.valid_from is None:
+        raise ConfigurationError(
+            f"{where}: valid_from is missing", remedy="give a date: 2026-09-24"
+        )
+    groups: dict[str, Any] = {
+        name: table_as(kind, content.get(name), f"{where}: {name}", _bounds(name, kind))
+        for name, kind in _GROUPS.items()
+    }
+    collateral = tables_as(
+        CollateralTerms,
+        content.get("collateral", {}),
+        f"{where}: collateral",
+        _bounds("collateral", CollateralTerms),
+    )
     return PM2Parameters(
-        name=table["name"],
-        version=table["version"],
-        underlyings=tuple(underlyings),
-        valid_from=table["valid_from"],
-        source=table["source"],
-        scenarios=_scenarios(where, table.get("scenarios")),
-        vol_shock=_group(VolShock, where, "vol_shock", table.get("vol_shock")),
-        skew=_group(Skew, where, "skew", table.get("skew")),
-        discount=_group(Discount, where, "discount", table.get("discount")),
-        loss=_group(LossFactors, where, "loss", table.get("loss")),
-        basis=_group(Basis, where, "basis", table.get("basis")),
-        contingency=_group(Contingency, where, "contingency", table.get("contingency")),
-        collateral=MappingProxyType(
-            {
-                asset: _group(CollateralTerms, where, f"collateral.{asset}", terms)
-                for asset, terms in collateral.items()
-            }
-        ),
+        name=header.name,
+        version=header.version,
+        underlyings=header.underlyings,
+        valid_from=header.valid_from,
+        source=header.source,
+        scenarios=_scenarios(where, content.get("scenarios")),
+        collateral=MappingProxyType(collateral),
+        **groups,
     )
 
 

@@ -20,9 +20,8 @@ published cases (see tests/reference/margin/test_standard_answers.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -31,6 +30,7 @@ from numpy.typing import ArrayLike
 
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError, DataError
+from commonmode.margin._bounds import check_rules
 
 __all__ = [
     "CollateralTerms",
@@ -44,6 +44,8 @@ __all__ = [
     "short_option_requirement",
     "worst_payoff",
 ]
+
+_REMEDY: Final = "start from the published parameters"
 
 AVERAGE_SECONDS: Final = 1800.0
 """Length of the average that settles an option."""
@@ -91,9 +93,9 @@ class StandardMarket:
 
     def __post_init__(self) -> None:
         """Check bounds, the venue's own among them."""
-        _finite(self)
-        _require(
+        check_rules(
             "standard market",
+            self,
             {
                 "0 < least <= most <= 1": 0.0 < self.least <= self.most <= 1.0,
                 "0 < mm_call <= least": 0.0 < self.mm_call <= self.least,
@@ -111,6 +113,7 @@ class StandardMarket:
                 and 0.0 <= self.perp_confidence <= 1.0,
                 "0 <= confidence_factor <= 1": 0.0 <= self.confidence_factor <= 1.0,
             },
+            remedy=_REMEDY,
         )
 
 
@@ -135,9 +138,9 @@ class CollateralTerms:
 
     def __post_init__(self) -> None:
         """Check bounds."""
-        _finite(self)
         values = (self.factor, self.initial_scale, self.confidence, self.confidence_factor)
-        _require("collateral terms", {"all lie in [0, 1]": all(0.0 <= x <= 1.0 for x in values)})
+        rules = {"all lie in [0, 1]": all(0.0 <= x <= 1.0 for x in values)}
+        check_rules("collateral terms", self, rules, remedy=_REMEDY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +160,14 @@ class DepegTerms:
 
     def __post_init__(self) -> None:
         """Check bounds."""
-        _finite(self)
-        _require(
+        check_rules(
             "depeg terms",
+            self,
             {
                 "0 < threshold <= 1": 0.0 < self.threshold <= 1.0,
                 "0 <= factor <= 10": 0.0 <= self.factor <= 10.0,
             },
+            remedy=_REMEDY,
         )
 
 
@@ -185,26 +189,12 @@ class StandardParameters:
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
-        _require("standard parameters", {"at least one market": bool(self.markets)})
+        if not self.markets:
+            raise ConfigurationError(
+                "standard parameters: no market", remedy="give at least one market"
+            )
         object.__setattr__(self, "markets", MappingProxyType(dict(self.markets)))
         object.__setattr__(self, "collateral", MappingProxyType(dict(self.collateral)))
-
-
-def _finite(terms: StandardMarket | CollateralTerms | DepegTerms) -> None:
-    bad = [f.name for f in fields(terms) if not math.isfinite(getattr(terms, f.name))]
-    if bad:
-        raise ConfigurationError(
-            f"standard manager: {', '.join(bad)} must be finite", remedy="correct the parameters"
-        )
-
-
-def _require(what: str, rules: Mapping[str, bool]) -> None:
-    broken = [rule for rule, holds in rules.items() if not holds]
-    if broken:
-        raise ConfigurationError(
-            f"{what}: broken bounds: {'; '.join(broken)}",
-            remedy="start from the published parameters",
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

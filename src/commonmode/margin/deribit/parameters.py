@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from commonmode.core.errors import ConfigurationError
+from commonmode.margin._bounds import check_rules
 from commonmode.margin.parameter_files import (
     Provenance,
     parse_file,
@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _METHOD: Final = "deribit"
+_WHAT: Final = "deribit parameters"
+_REMEDY: Final = "start from what private/pme/simulate shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class PairTerms:
 
     def __post_init__(self) -> None:
         """Check bounds."""
-        _check(
+        check_rules(
+            _WHAT,
             self,
             {
                 "0 < price_range < 0.66": 0.0 < self.price_range < 0.66,
@@ -83,6 +86,7 @@ class PairTerms:
                 "0 <= delta_slope <= 1": 0.0 <= self.delta_slope <= 1.0,
                 "0 <= delta_most <= 1": 0.0 <= self.delta_most <= 1.0,
             },
+            remedy=_REMEDY,
         )
 
 
@@ -115,7 +119,8 @@ class CurrencyTerms:
 
     def __post_init__(self) -> None:
         """Check bounds."""
-        _check(
+        check_rules(
+            _WHAT,
             self,
             {
                 "0 <= annualised_move <= 2": 0.0 <= self.annualised_move <= 2.0,
@@ -125,6 +130,7 @@ class CurrencyTerms:
                 "offset_limit_usd >= 0": self.offset_limit_usd >= 0.0,
                 "0 <= haircut <= 1": 0.0 <= self.haircut <= 1.0,
             },
+            remedy=_REMEDY,
         )
 
 
@@ -142,7 +148,8 @@ class GeneralTerms:
 
     def __post_init__(self) -> None:
         """Check bounds."""
-        _check(self, {"0 < maintenance <= 1": 0.0 < self.maintenance <= 1.0})
+        rules = {"0 < maintenance <= 1": 0.0 < self.maintenance <= 1.0}
+        check_rules(_WHAT, self, rules, remedy=_REMEDY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +180,6 @@ class DeribitParameters:
             )
         object.__setattr__(self, "pairs", MappingProxyType(dict(self.pairs)))
         object.__setattr__(self, "currencies", MappingProxyType(dict(self.currencies)))
-
-
-def _check(terms: PairTerms | CurrencyTerms | GeneralTerms, rules: Mapping[str, bool]) -> None:
-    bad = [f.name for f in fields(terms) if not math.isfinite(getattr(terms, f.name))]
-    broken = [f"{name} must be finite" for name in bad]
-    broken += [rule for rule, holds in rules.items() if not holds]
-    if broken:
-        raise ConfigurationError(
-            f"deribit parameters: broken bounds: {'; '.join(broken)}",
-            remedy="start from what private/pme/simulate shows",
-        )
 
 
 def deribit_from_toml(

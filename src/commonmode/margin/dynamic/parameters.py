@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from commonmode.core.errors import ConfigurationError
+from commonmode.margin._bounds import check_bounds
 from commonmode.margin.dynamic.mixing import MarginMix
 from commonmode.margin.procyclicality import ProcyclicalityControl
 
@@ -109,9 +109,5 @@ class DynamicParameters:
             "confidence_floor": 0 < self.confidence_floor <= 1,
             "confidence_rate": 0 <= self.confidence_rate < float("inf"),
         }
-        wrong = [f"{name} {getattr(self, name)}" for name, fits in bounds.items() if not fits]
-        if wrong:
-            raise ConfigurationError(
-                "dynamic margin: out of bounds: " + ", ".join(wrong),
-                remedy="the bounds are in the description of DynamicParameters",
-            )
+        remedy = "the bounds are in the description of DynamicParameters"
+        check_bounds("dynamic margin", self, bounds, remedy=remedy)

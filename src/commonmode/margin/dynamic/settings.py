@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from commonmode.core.errors import ConfigurationError, DataError
+from commonmode.margin._bounds import check_bounds
 from commonmode.margin.dynamic.build import ScenarioRecipe
 from commonmode.margin.dynamic.filtered import VolatilityFilter
 from commonmode.margin.dynamic.mixing import MarginMix
@@ -42,15 +43,7 @@ LEAST_WINDOW_DAYS: Final = 60
 _SECTIONS: Final = ("calibration", "loss", "multiplier", "control", "scenarios", "conventions")
 _REPLAY_DAYS: Final = 30  # over which a speed limit is replayed: its start has long faded
 _HOUR_MS: Final = 3_600_000
-
-
-def _bounds(what: str, checks: Mapping[str, bool], table: object) -> None:
-    wrong = [f"{name} {getattr(table, name)}" for name, fits in checks.items() if not fits]
-    if wrong:
-        raise ConfigurationError(
-            f"{what}: out of bounds: {', '.join(wrong)}",
-            remedy="the bounds are in the description of the table",
-        )
+_REMEDY: Final = "the bounds are in the description of the table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +64,15 @@ class LossShares:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        _bounds(
+        check_bounds(
             "loss",
+            self,
             {
                 "level": 0 < self.level < 1,
                 "stressed_weight": 0 <= self.stressed_weight <= 1,
                 "correlation_stress": 0 <= self.correlation_stress <= 1,
             },
-            self,
+            remedy=_REMEDY,
         )
 
 
@@ -105,15 +99,16 @@ class MultiplierTerms:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        _bounds(
+        check_bounds(
             "multiplier",
+            self,
             {
                 "value": 0 < self.low <= self.value <= self.high < float("inf"),
                 "window_days": self.window_days == 0
                 or LEAST_WINDOW_DAYS <= self.window_days < float("inf"),
                 "breach_rate": 0 < self.breach_rate < 1,
             },
-            self,
+            remedy=_REMEDY,
         )
 
 
@@ -159,7 +154,7 @@ class ScenarioTerms:
         """Check the bounds."""
         checks = {each.name: 0 < getattr(self, each.name) < float("inf") for each in fields(self)}
         checks["highest_scaling"] = self.highest_scaling > 0
-        _bounds("scenarios", checks, self)
+        check_bounds("scenarios", self, checks, remedy=_REMEDY)
 
     def recipe(self, step_ms: int, **others: Any) -> ScenarioRecipe:
         """The recipe on bars of a history.

@@ -3,10 +3,10 @@
 Every case is a kind of world and what is asked in each; a world's seed is drawn from the stream of
 its case and number, so a case gives the same answers alone or with others. What misses its promise
 by more than two standard errors is simulated again on 500 further worlds (unless it misses by a
-mile), and both rounds are shown: of some two hundred questions a few miss by chance. Answers are
+mile), and both rounds are shown: of some five hundred questions a few miss by chance. Answers are
 written after every case; a run that was stopped goes on where it was.
 
-    python scripts/index_evidence                # everything: about fifteen minutes on one core
+    python scripts/index_evidence                # everything: about twenty minutes on one core
     python scripts/index_evidence --only C5      # cases whose index or world contains the text
     python scripts/index_evidence --tables       # the document's tables from the stored answers
 """
@@ -24,14 +24,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(Path(__file__).resolve().parent)]
 
+from bar_screen_cases import BAR_SCREEN_CASES  # noqa: E402
 from card_cases import CARD_CASES  # noqa: E402
 from crowd_cases import CROWD_CASES  # noqa: E402
 from cycle_cases import CYCLE_CASES  # noqa: E402
 from evidence_case import SEED, Case, Rate  # noqa: E402
 from evidence_tables import missed, rates, table  # noqa: E402
+from figure_cases import FIGURE_CASES  # noqa: E402
 from following_cases import FOLLOWING_CASES  # noqa: E402
+from layer_cases import LAYER_CASES  # noqa: E402
+from limit_cases import LIMIT_CASES  # noqa: E402
 from money_cases import MONEY_CASES  # noqa: E402
 from spread_cases import SPREAD_CASES  # noqa: E402
+from tape_screen_cases import TAPE_SCREEN_CASES  # noqa: E402
 from watch_cases import WATCH_CASES  # noqa: E402
 
 import commonmode  # noqa: E402
@@ -44,6 +49,11 @@ CASES: tuple[Case, ...] = (
     *MONEY_CASES,
     *SPREAD_CASES,
     *CARD_CASES,
+    *LAYER_CASES,
+    *FIGURE_CASES,
+    *BAR_SCREEN_CASES,
+    *TAPE_SCREEN_CASES,
+    *LIMIT_CASES,
 )
 RESULTS = ROOT / "examples" / "indices" / "evidence" / "results.json"
 AGAIN = 500

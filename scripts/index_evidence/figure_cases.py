@@ -206,8 +206,8 @@ def _ball_cases() -> list[Case]:
         ("at half of the radius", {"away": 0.5 * _NATS}),
         ("at one and a half times", {"away": 1.5 * _NATS}),
         ("at the edge, not the worst for the book", {"curved": 0.5}),
-        ("at the edge, heavy-tailed moves", {"heavy": True}),
-        ("at the edge, volatility lasts", {"memory": 0.97}),
+        ("moves as much wilder, heavy tails", {"heavy": True}),
+        ("moves as much wilder, volatility lasts", {"memory": 0.97}),
     )
     return [Case("Worst case nearby", w, asked, partial(_ball, **k)) for w, k in rows]  # type: ignore[arg-type]
 

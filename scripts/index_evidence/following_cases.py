@@ -59,17 +59,24 @@ def _chain(seed: int, planted: float, *, missing: float = 0.0, **world: object) 
 
 
 @cache
-def _printed_link() -> float:
-    """Strength of chains whose links are as large as chains of 0.12 print."""
+def _printed_links() -> tuple[float, float]:
+    """Strengths of chains whose first, or second, link is as large as chains of 0.12 print."""
     world = {"kind": "chain", "strength": 0.12}
-    printed = [_propagation(900_000 + s, 0.0, world).minimum_detectable for s in range(30)]
-    return chain_strength(float(np.mean(printed)))
+    told = [_propagation(900_000 + s, 0.0, world) for s in range(30)]
+    first = float(np.mean([t.minimum_detectable for t in told]))
+    onward = float(np.mean([t.minimum_detectable_onward for t in told]))
+    return chain_strength(first), chain_strength(onward, sender=1)
+
+
+def _printed(which: int) -> float:
+    return _printed_links()[which]
 
 
 _LINKS = (power("first link found"), power("second link found"), size("a link that is none"))
 _COVERS = (coverage("total covered"), coverage("part passed on covered"))
 _SILENT = (size("somebody is said to follow"),)
-_PROMISED = (power("first link found", 0.8), power("second link found", 0.8))
+_PROMISED = (power("first link found", 0.8), power("second link found"))
+_ONWARD = (power("second link found", 0.8), power("first link found"))
 
 
 def _propagation_cases() -> list[Case]:
@@ -104,7 +111,11 @@ def _propagation_cases() -> list[Case]:
         cases.append(Case("C5", w, asked, partial(_chain, **k), worlds=100))  # type: ignore[arg-type]
     at_lag = partial(_chain, strength=0.2, lag=3)
     cases.append(Case("C5", "chain three rows behind, 0.20", _LINKS, at_lag, worlds=100))
-    cases.append(Case("C5", "chain of the size printed", _PROMISED, _chain, planted=_printed_link))
+    for w, asked, which in (
+        ("chain of the size printed", _PROMISED, 0),
+        ("chain of the size printed for further links", _ONWARD, 1),
+    ):
+        cases.append(Case("C5", w, asked, _chain, planted=partial(_printed, which)))
     return cases
 
 

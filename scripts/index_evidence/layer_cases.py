@@ -136,7 +136,7 @@ def _layer_cases() -> list[Case]:
          {"share": 0.2, "wrong": 1 / 3, "alike": 0.7}, some),
     )  # fmt: skip
     return [
-        Case(index, w, q, partial(_layers, **k), worlds=200 if q is none else 100)  # type: ignore[arg-type]
+        Case(index, w, q, partial(_layers, **k), worlds=300 if q is none else 100)  # type: ignore[arg-type]
         for w, k, q in rows
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, logit
 
-from commonmode.core.arrays import BoolArray, FloatArray
+from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.core.errors import DataError
 
 __all__ = ["LongestRun", "longest_run"]
@@ -71,7 +71,7 @@ def longest_run(repeats: BoolArray, *, alpha: float = 0.01) -> LongestRun:
     if not n or not 0.0 < alpha < 1.0:
         raise DataError(f"{n} values at {alpha}", remedy="give values and a level in (0, 1)")
     edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
-    lengths = edges[1::2] - edges[::2]
+    lengths = (edges[1::2] - edges[::2]).astype(np.int64)
     values = float(n - np.count_nonzero(same)) + 1.0
     # One half is added to each count: no repeat in n values does not mean that there never is one.
     constant = min((len(lengths) + 0.5) / values, 1.0 - 1e-12)
@@ -82,7 +82,7 @@ def longest_run(repeats: BoolArray, *, alpha: float = 0.01) -> LongestRun:
 
     def beyond(length: float) -> float:
         varying = float(np.exp(betaln(a + length, b) - betaln(a, b)))
-        return max(constant**length, varying)
+        return max(float(constant**length), varying)
 
     low, high = 0.0, float(n)
     for _ in range(_HALVINGS):
@@ -95,7 +95,7 @@ def longest_run(repeats: BoolArray, *, alpha: float = 0.01) -> LongestRun:
     return LongestRun(longest, start, p_value, high, a / (a + b), 1.0 / (a + b))
 
 
-def _beta(lengths: FloatArray, values: float, most: int) -> tuple[float, float]:
+def _beta(lengths: IntArray, values: float, most: int) -> tuple[float, float]:
     """Beta law of the chance of a repeat, from runs of at most ``most``.
 
     A spread larger than the counts ask for costs its own size in log likelihood: few repeats say

@@ -26,6 +26,21 @@ QUICK = (
     "Parameter uncertainty | independent normal errors",
     "Conformal | split, independent scores",
     "Interventional graph | wrong cards, random models",
+    "C1 | wrong as assumed",
+    "C4, layers | nothing is shared",
+    "C6, range | plain",
+    "Model risk in money | eight models",
+    "Worst case nearby | at half of the radius",
+    "Hedging errors, interval | four deltas equally wrong",
+    "Screens of bars | frozen for six bars",
+    "Screens between venues | both whole",
+    "Screens of trades | authentic",
+    "Screens of order books | trades take what is shown",
+    "Screens of derivatives data | all liquidations, in bursts",
+    "Effective size | memory 0.9, 500",
+    "Stresses outside the window | three times as large",
+    "Backtests | right, 449 at 2.5 %",
+    "Coverage of two halves | halves alike",
 )
 
 

@@ -112,31 +112,32 @@ def _remedies(analysis: PanelAnalysis, c2: EffectiveNumberResult) -> list[Findin
     first = remedies[0]
     members = ", ".join(first.contrast.group.members)
     low, high = first.contrast.interval
+    name = f"{first.contrast.group.name} (used by {members})"
     excess = (
-        f"{first.contrast.group.name} (used by {members}). Pairs that share it move together "
-        f"{first.contrast.estimate:+.2f} more than their members do with others "
-        f"({between(low, high, '+.2f')}; adjusted p = {first.contrast.p_adjusted:.2g})"
+        f"Pairs that share it move together {first.contrast.estimate:+.2f} "
+        f"({between(low, high, '+.2f')}) more than with others (adjusted p = "
+        f"{first.contrast.p_adjusted:.2g})"
     )
     if c2.benchmarked:
         after = f"{first.effective_number_after:.1f}"
-        excess += f"; without that the effective number would be {after}"
+        excess += f"; without it the effective number would be {after}"
     excess += "."
     if first.contrast.confounded_with:
         excess += f" It cannot be told from {' or '.join(first.contrast.confounded_with)}."
     if sure:
-        sentence = f"Take apart first: {excess}"
+        sentence = f"Take apart first: {name}. {excess}"
         severity = severity_of(True, first.contrast.estimate, SMALL_CORRELATION)
     elif named is not None:
         sentence = (
-            f"Take apart first: {named.group.name}, which C4 points to. By C2 alone: {excess}"
+            f"Take apart first: {named.group.name}, which C4 points to. By C2 alone: {name}. "
+            f"{excess}"
         )
         severity = severity_of(True, named.deviation.estimate, SMALL_CORRELATION)
     else:
+        # What to do stands first: a screen may have no room for the numbers.
         sentence = (
-            f"Look first at {excess} C4 asks more, that no factor common to all and no unlikeness "
-            f"of other pairs could give them as much, and cannot confirm it among these "
-            f"{c2.models} models: before taking it apart, change it and see who moves (look "
-            "interventions)."
+            f"Look first at {name}: change it and see who moves (look interventions) before taking "
+            f"it apart, for C4 cannot confirm it among these {c2.models} models. {excess}"
         )
         severity = Severity.NOTE
     numbers = {

@@ -145,7 +145,7 @@ def test_the_recorded_study(cli, name: str, recorded_data: Path) -> None:
     else:
         flagged = columns(tables["screens"], "subject", "screen", "verdict")
         assert (
-            "476 deribit ETH options, days", "open interest against trades", "flagged"
+            "476 ETH options on Deribit, day by day", "open interest against trades", "flagged"
         ) in flagged  # fmt: skip
         assert {row[1] for row in tables["screens"]["rows"]} >= {
             "capped liquidations",

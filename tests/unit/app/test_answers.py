@@ -62,7 +62,9 @@ def test_a_planted_cause(planted: dict[str, Any]) -> None:
     assert "planted component (3 models)" in said["shared"]
     # Six models are too few for C4 to confirm what C2 finds, so nothing is advised outright.
     assert said["first"].startswith("Look first at planted component")
-    assert said["first"].endswith("change it and see who moves (look interventions).")
+    assert (
+        "change it and see who moves (look interventions) before taking it apart" in said["first"]
+    )
 
 
 def test_nothing_planted(silent: dict[str, Any]) -> None:

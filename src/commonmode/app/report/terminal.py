@@ -29,6 +29,7 @@ SCREEN_LINES = 40
 _WIDE = 96  # columns the table needs; narrower terminals get a paragraph per panel
 _PANELS = 6
 _INDENT = 3
+_REST = " ... (report)"
 _COLUMNS = (
     "panel",
     "models",
@@ -124,17 +125,15 @@ def _answers(results: Mapping[str, Any], console: Console, room: int) -> list[tu
         for a in results["answers"]
     ]
     questions = [Text(f"{i}. {q}", style="bold cyan") for i, (q, _) in enumerate(texts, 1)]
-    limits = [len(answer) for _, answer in texts]
-
-    def used() -> int:
-        cut = (_cut(a, most) for (_, a), most in zip(texts, limits, strict=True))
-        return sum(1 + _lines(Text(a), console, _INDENT) for a in cut)
-
+    width = max(console.width - _INDENT, 1)
+    wrapped = [
+        [line.plain for line in Text(answer).wrap(console, width)] or [""] for _, answer in texts
+    ]
+    left = [len(lines) for lines in wrapped]
     # The longest gives way first, line by line, down to one line each.
-    while used() > room and max(limits) > console.width:
-        longest = limits.index(max(limits))
-        limits[longest] = max(limits[longest] - console.width // 5, console.width)
-    answers = [Text(_cut(a, most)) for (_, a), most in zip(texts, limits, strict=True)]
+    while len(left) + sum(left) > room and max(left, default=0) > 1:
+        left[left.index(max(left))] -= 1
+    answers = [Text(_cut(lines, most, width)) for lines, most in zip(wrapped, left, strict=True)]
     return list(zip(questions, answers, strict=True))
 
 
@@ -151,8 +150,14 @@ def _tight(text: str) -> str:
     return clean(text).replace(" %", "%")
 
 
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " ... (report)"
+def _cut(lines: list[str], most: int, width: int) -> str:
+    """As many lines as there is room for; the last one says where the rest is."""
+    kept = " ".join(line.strip() for line in lines[:most])
+    if most == len(lines):
+        return kept
+    last = len(lines[most - 1].strip())
+    over = max(last + len(_REST) - width, 0)
+    return (kept[: len(kept) - over].rsplit(" ", 1)[0] if over else kept) + _REST
 
 
 def _table(panels: list[dict[str, Any]]) -> Table:

@@ -315,46 +315,18 @@ def accounts_loop(width: int) -> Callable[..., Any]:
                     return a
                 g = kind[instrument[p], 0]
                 p = sum_group(
-                    rows,
-                    kind,
-                    linear_oracle,
-                    instrument,
-                    quantity,
-                    p,
-                    end,
-                    count + 3,
-                    width,
-                    values,
-                    used,
-                    scalars,
-                )
+                    rows, kind, linear_oracle, instrument, quantity, p, end, count + 3, width,
+                    values, used, scalars,
+                )  # fmt: skip
                 last = instrument[p - 1]
                 if scalars[used, 1] != 0.0:
                     ids[used] = g
                     used += 1
             finish(
-                used,
-                ids,
-                values,
-                scalars,
-                groups,
-                group_underlying,
-                scenarios,
-                underlyings,
-                assets,
-                follows,
-                terms,
-                count,
-                width,
-                cash[a],
-                unrealised[a],
-                collateral,
-                total,
-                home,
-                out,
-                worst,
-                a,
-            )
+                used, ids, values, scalars, groups, group_underlying, scenarios, underlyings,
+                assets, follows, terms, count, width, cash[a], unrealised[a], collateral, total,
+                home, out, worst, a,
+            )  # fmt: skip
         return -1
 
     return loop

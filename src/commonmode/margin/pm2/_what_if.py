@@ -105,19 +105,9 @@ def what_if_loop(width: int) -> Callable[..., Any]:
             old = old_slot[g]
             if stale[g] or old < 0:
                 p = sum_group(
-                    rows,
-                    kind,
-                    linear_oracle,
-                    instrument,
-                    quantity,
-                    p,
-                    n,
-                    count + 3,
-                    width,
-                    values,
-                    used,
-                    scalars,
-                )
+                    rows, kind, linear_oracle, instrument, quantity, p, n, count + 3, width, values,
+                    used, scalars,
+                )  # fmt: skip
             else:
                 while p < n and kind[instrument[p], 0] == g:
                     p += 1
@@ -129,28 +119,10 @@ def what_if_loop(width: int) -> Callable[..., Any]:
             slot[g] = used
             used += 1
         finish(
-            used,
-            ids,
-            values,
-            scalars,
-            groups,
-            group_underlying,
-            scenarios,
-            underlyings,
-            assets,
-            follows,
-            terms,
-            count,
-            width,
-            cash,
-            unrealised,
-            collateral,
-            np.empty(width + 8),
-            np.empty(underlyings.shape[0], np.bool_),
-            out,
-            worst,
-            0,
-        )
+            used, ids, values, scalars, groups, group_underlying, scenarios, underlyings, assets,
+            follows, terms, count, width, cash, unrealised, collateral, np.empty(width + 8),
+            np.empty(underlyings.shape[0], np.bool_), out, worst, 0,
+        )  # fmt: skip
         return n
 
     return loop

@@ -117,7 +117,7 @@ class HerdingResult:
         pulled = [m.model for m in self.models if m.p_pull <= self.alpha]
         pull = (
             f"mean pull {self.pull:+.2f} of the gap a row ({between(*self.pull_interval, '+.2f')}; "
-            f"in one model {found_from(self.pull_detectable)})"
+            f"{found_from(self.pull_detectable)} in one model)"
         )
         todo = []
         if herd:
@@ -132,8 +132,8 @@ class HerdingResult:
         else:
             told = f"No model is seen to revise towards the others: {pull}."
         sure = (
-            f"{self.outcomes:+.2f} in probability, {between(*self.outcomes_interval, '+.2f')}; "
-            f"p = {self.p_outcomes:.2g}; {found_from(self.outcomes_detectable)}"
+            f"{self.outcomes:+.3f} in probability, {between(*self.outcomes_interval, '+.3f')}; "
+            f"p = {self.p_outcomes:.2g}; {found_from(self.outcomes_detectable, '.3f')}"
         )
         if self.p_outcomes > self.alpha:
             said = f"Outcomes do not say that forecasts stay too close to the consensus ({sure})."

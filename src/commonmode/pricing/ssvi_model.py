@@ -135,23 +135,7 @@ def _calibrate(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Joint(QuotedModel):
-    """What the joint models share.
-
-    Parameters
-    ----------
-    id : ModelId
-    quotes : {"mark", "mid"}
-    weighting : {"vega", "spread"}
-    min_quotes : int
-        Strikes that a slice needs; at least three.
-    huber : float
-        0: least squares; else errors beyond this many robust deviations count linearly.
-    engine : {"auto", "numba", "numpy"}
-        numpy takes a few milliseconds per surface and starts at once; numba takes less than one,
-        after a second to load (several to compile, once): for hundreds of surfaces.
-    venue, owner, purpose : str
-        For the card.
-    """
+    """What the joint models share; the parameters are described at :class:`EssviJoint`."""
 
     least_quotes = 3
 

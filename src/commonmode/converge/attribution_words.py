@@ -150,7 +150,7 @@ def _detectable(one: Attributed, result: AttributionResult) -> str:
     size = float("inf")
     if found.blocks > 1 and math.isfinite(result.critical):
         size = detectable_effect(result.critical, found.blocks) * found.centred_error
-    return f"an excess of {size:.2f} {FOUND}" if size < 1.0 else "none could have been found"
+    return f"an excess of {size:.2f} {FOUND}" if size < 1.0 else "no excess could have been found"
 
 
 def _interval(one: Attributed) -> str:

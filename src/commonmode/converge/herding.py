@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonmode.converge.comovement import POWER
-from commonmode.converge.finding import between, found_from, some_of
+from commonmode.converge.finding import between, found_from, plain, some_of
 from commonmode.converge.lagged_views import LaggedViews, lagged_views
 from commonmode.converge.propagation import Propagation
 from commonmode.core.arrays import FloatArray
@@ -116,8 +116,9 @@ class HerdingResult:
         herd = [m.model for m in self.models if m.herds]
         pulled = [m.model for m in self.models if m.p_pull <= self.alpha]
         pull = (
-            f"mean pull {self.pull:+.2f} of the gap a row ({between(*self.pull_interval, '+.2f')}; "
-            f"{found_from(self.pull_detectable)} in one model)"
+            f"mean pull {plain(self.pull, '+.2f')} of the gap a row "
+            f"({between(*self.pull_interval, '+.2f')}; {found_from(self.pull_detectable)} in one "
+            "model)"
         )
         todo = []
         if herd:
@@ -135,7 +136,12 @@ class HerdingResult:
             f"{self.outcomes:+.3f} in probability, {between(*self.outcomes_interval, '+.3f')}; "
             f"p = {self.p_outcomes:.2g}; {found_from(self.outcomes_detectable, '.3f')}"
         )
-        if self.p_outcomes > self.alpha:
+        if not any(self.outcomes_interval):
+            said = (
+                "Too few forecasts lie on either side of the consensus for outcomes to say more "
+                "(no interval, no detectable effect)."
+            )
+        elif self.p_outcomes > self.alpha:
             said = f"Outcomes do not say that forecasts stay too close to the consensus ({sure})."
         elif self.outcomes > 0:
             said = f"By their outcomes forecasts stay too close to the consensus ({sure})."

@@ -103,7 +103,7 @@ class StrategyRiskResult:
             f"{len(self.through_the_move)} more because the price moved; the surest are "
             f"{nearest.strategy} and {nearest.risk_model}: correlation {nearest.given_move:+.2f} "
             f"({between(*nearest.interval, '+.2f')}) given the move. In {self.rows:,} bars, "
-            f"{self.blocks} blocks, {found_from(needed)} of any pair. "
+            f"{self.blocks} blocks, {found_from(needed)} in any pair. "
         )
         largest = max((one.given_move for one in self.found), default=0.0)
         if largest >= SMALL_CORRELATION:

@@ -201,9 +201,13 @@ class TailPropagation:
             ]
             rows = parts[0][2]
             if rows.sum() * self.level < _FEWEST_HITS:
+                there = int(rows.sum())
+                enough = there > 2 * _FEWEST_HITS  # a level below a half leaves so many
                 raise ConfigurationError(
-                    f"panel {panel.name}: {int(rows.sum() * self.level)} rows in the tail",
-                    remedy=f"use a level that leaves {_FEWEST_HITS} of {int(rows.sum())} rows",
+                    f"panel {panel.name}: {rows_of(int(there * self.level))} in the tail",
+                    remedy=f"use a level that leaves {_FEWEST_HITS} of {there} rows"
+                    if enough
+                    else "give a longer panel",
                 )
             hits = [
                 self._hits(np.concatenate([part[v] for part in parts], axis=1), rows)

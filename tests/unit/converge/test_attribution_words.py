@@ -142,7 +142,7 @@ def test_an_excess_has_its_interval_and_what_would_have_been_found() -> None:
     assert "would have been found with 80 % probability" in said
     few = result(part("x", "ab")).sentence
     assert "no interval: too few blocks of time" in few
-    assert "none could have been found" in few
+    assert "no excess could have been found" in few
 
 
 def biased(p: float) -> LayerRegression:

@@ -22,16 +22,16 @@ def look(kind: str, world: int, **planted: float) -> SynchronyResult:
 
 
 @pytest.mark.parametrize(
-    ("kind", "share", "missing", "lost"),
-    [("nothing", 0.0, 0.0, 0.0), ("a fifth", 0.2, 0.0, 0.0), ("few rows", 0.2, 0.05, 0.02)],
+    ("kind", "share", "missing"),
+    [("nothing", 0.0, 0.0), ("a fifth", 0.2, 0.0), ("few rows", 0.2, 0.05)],
 )
 def test_intervals_hold_under_heavy_tails_and_regimes(
-    kind: str, share: float, missing: float, lost: float
+    kind: str, share: float, missing: float
 ) -> None:
-    """Two points fewer where 660 rows are left and a common step has four degrees of freedom."""
+    """94 %: a few common steps of four degrees of freedom, in the wilder regime, decide."""
     found = [look(kind, w, share=share, missing=missing) for w in range(WORLDS)]
     held = np.mean([r.interval[0] <= share <= r.interval[1] for r in found])
-    assert held >= 0.95 - lost - SLACK
+    assert held >= 0.94 - SLACK
     if share == 0.0:
         assert np.mean([r.rejects for r in found]) <= 0.05 + SLACK
 

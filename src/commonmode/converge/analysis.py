@@ -8,25 +8,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from commonmode.converge.apart import stands_apart
 from commonmode.converge.attribution import Attribution, AttributionResult
 from commonmode.converge.bias_layer import EarlyBias, early_bias
 from commonmode.converge.cofailure import CoFailureResult, ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber, EffectiveNumberResult
 from commonmode.converge.dispersion import Disagreement, DispersionResult
 from commonmode.converge.groups import declared_groups
+from commonmode.converge.left_out import LeftOut, judged_panel
 from commonmode.core.errors import CommonmodeError, ConfigurationError, PanelError
-from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.register.cards import Card
 from commonmode.register.graph import CommonCauseGraph, common_cause_graph, similarity_interval
 
 __all__ = ["IndexOptions", "LeftOut", "PanelAnalysis", "Similarity", "analyse_panel"]
-
-# Indices need the same times of everybody. A model that answers at fewer than half of the times at
-# which some model does would cost the others most of the panel.
-_LEAST_ANSWERED = 0.5
 
 # Seconds of work; the look at biases computes them of larger panels, on request.
 _BIAS_CELLS = 5_000_000
@@ -70,24 +65,6 @@ class Similarity:
     graph: CommonCauseGraph
     mean: float
     interval: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A model that took no part in the indices.
-
-    Attributes
-    ----------
-    model : ModelId
-    answered : float
-        Share of the times at which it gave a forecast, for the target where it gave fewest.
-    failure : Failure
-        Why, with the reason of most of its failed cells.
-    """
-
-    model: ModelId
-    answered: float
-    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,13 +111,8 @@ def analyse_panel(
     options : IndexOptions, optional
     """
     use = options or IndexOptions()
-    left_out = _mostly_failed(panel)
     given = panel
-    panel = _without(panel, left_out)
-    copies = _follow_the_benchmarks(panel, use)
-    nobody_apart = len(copies) > len(panel.models) - 2
-    if not nobody_apart:
-        panel, left_out = _without(panel, copies), (*left_out, *copies)
+    panel, left_out, nobody_apart = judged_panel(panel, minimum_block_rows=use.minimum_block_rows)
     mine = [card for card in cards if card.model in panel.models]
     groups = declared_groups(panel.models, mine)
 
@@ -179,7 +151,7 @@ def analyse_panel(
         c3 = Failure(
             FailureReason.NOT_APPLICABLE,
             f"panel {panel.name} carries no tail claim",
-            "co-failure needs a long panel of quantile forecasts",
+            "give a long panel of quantile forecasts",
         )
     else:
         c3 = _try("co-failure (C3)", cofailure)
@@ -245,62 +217,6 @@ def _biases(panel: ErrorPanel, use: IndexOptions) -> EarlyBias | None:
         return early_bias(panel, minimum_block_rows=use.minimum_block_rows)
     except PanelError:
         return None  # too short for a bias: C4 has one layer less
-
-
-def _mostly_failed(panel: ErrorPanel) -> tuple[LeftOut, ...]:
-    """Models that answer at fewer than half of the times at which somebody does."""
-    there = np.isfinite(panel.forecast)
-    somebody = np.maximum(there.any(axis=2).sum(axis=0), 1)
-    answered = (there.sum(axis=0) / somebody[:, None]).min(axis=0)
-    found = []
-    for model, share in zip(panel.models, answered.tolist(), strict=True):
-        if share >= _LEAST_ANSWERED:
-            continue
-        said = [cell for cell in panel.failures if cell.model == model]
-        most = max(said, key=lambda cell: cell.count).failure if said else None
-        found.append(
-            LeftOut(
-                model,
-                share,
-                Failure(
-                    most.reason if most else FailureReason.MISSING_DATA,
-                    f"{model} answered at {100 * share:.0f} % of the times and is left out of the "
-                    f"indices{f': {most.message}' if most else ''}",
-                    (most.remedy if most else "") or "give its forecasts, or leave the model out",
-                ),
-            )
-        )
-    # With fewer than two left there is nothing to compare, and the indices themselves say so.
-    return tuple(found) if len(found) <= len(panel.models) - 2 else ()
-
-
-def _without(panel: ErrorPanel, left_out: Sequence[LeftOut]) -> ErrorPanel:
-    gone = {entry.model for entry in left_out}
-    if not gone:
-        return panel
-    return panel.select_models(tuple(m for m in panel.models if m not in gone))
-
-
-def _follow_the_benchmarks(panel: ErrorPanel, use: IndexOptions) -> tuple[LeftOut, ...]:
-    """Models that cannot be told from the benchmarks' noise."""
-    try:
-        apart = stands_apart(panel, minimum_rows=use.minimum_block_rows)
-    except CommonmodeError:
-        return ()  # a panel that no index can be computed on: the indices say why
-    return tuple(
-        LeftOut(
-            model,
-            1.0,
-            Failure(
-                FailureReason.NOT_APPLICABLE,
-                f"{model} deviates from the benchmarks no more than their own noise and is left "
-                "out of the indices: whether it is independent cannot be judged",
-                "give a longer panel, or benchmarks from data that the model does not read",
-            ),
-        )
-        for model, stands in zip(panel.models, apart, strict=True)
-        if not stands
-    )
 
 
 def _disagreement(panel: ErrorPanel, use: IndexOptions) -> DispersionResult:

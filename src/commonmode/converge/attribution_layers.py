@@ -24,6 +24,7 @@ __all__ = ["BLIND_SPOT", "declared_similarity", "regress_on_biases", "regress_on
 
 BLIND_SPOT: Final = "blind spot"
 """What an error common to both benchmarks would make of pairs, up to its size."""
+_ROUNDING: Final = 1e-9
 _LEAST_MODELS: Final = 5
 """Fewer nodes have too few permutations for a level of 5 %."""
 
@@ -113,7 +114,10 @@ def regress_on_biases(
     relations = {BIAS: bias.similarity, **declared, BLIND_SPOT: np.outer(weight, weight)}
 
     def beyond(pairs: FloatArray) -> FloatArray:
-        return np.asarray(pairs - basis @ (basis.T @ pairs))
+        rest = pairs - basis @ (basis.T @ pairs)
+        # Of a relation that model effects make up nothing is left but rounding, which is no data.
+        gone = float(rest @ rest) <= _ROUNDING**2 * float(pairs @ pairs)
+        return np.zeros_like(rest) if gone else np.asarray(rest)
 
     return regress_on_layers(
         BIAS,

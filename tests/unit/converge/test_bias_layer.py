@@ -121,3 +121,24 @@ def test_spans_add_up_to_the_whole_where_nothing_drifts(panel: ErrorPanel) -> No
     holes = early_bias(replace(panel, forecast=gone))
     assert np.corrcoef(whole.later, holes.later)[0, 1] > 0.9
     assert np.abs(whole.later - holes.later).max() < 0.1
+
+
+def test_a_layer_that_is_the_same_for_all_pairs_has_no_coefficient() -> None:
+    """Beyond the models' effects only rounding is left of it, which is no data."""
+    rng = np.random.default_rng(3)
+    bias = EarlyBias(
+        symmetric(rng.uniform(-1.0, 1.0, len(ROWS))),
+        rng.normal(0.0, 0.1, len(ROWS)),
+        rng.uniform(0.5, 1.5, MODELS),
+    )
+    same = np.full((MODELS, MODELS), 1.0 / 3.0)
+    found = regress_on_biases("deviation", bias, {"data": same}, permutations=99, rng=1)
+    without = regress_on_biases("deviation", bias, {}, permutations=99, rng=1)
+    assert isinstance(found, Success)
+    assert isinstance(without, Success)
+    at = found.value.regression.names.index("data")
+    assert np.isnan(found.value.regression.coefficient[at])
+    assert np.isnan(found.value.regression.p_greater[at])
+    assert found.value.regression.coefficient[0] == pytest.approx(
+        without.value.regression.coefficient[0], rel=1e-9
+    )

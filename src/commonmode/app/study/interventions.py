@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from commonmode.app.study.intervention_layers import layers
 from commonmode.app.study.intervention_report import (
     LEVEL,
     NAME,
@@ -91,6 +92,8 @@ def interventions_look(context: LookContext) -> LookAnswer | Failure:
             return inapplicable(" ".join(notes).rstrip("."), "give models that can be calibrated")
         return inapplicable("the study has no models", "add [[models]]")
     notes += [untried(one) for one in tried]
+    measured, said = layers(tried, context.panels, context.study)
+    notes += said
     findings = [summary(one) for one in tried]
     for one in tried:
         findings += [
@@ -101,7 +104,7 @@ def interventions_look(context: LookContext) -> LookAnswer | Failure:
     findings.sort(key=lambda f: f.severity is not Severity.ALERT and f.index != NAME)
     return LookAnswer(
         findings=tuple(findings),
-        tables=(similarities(tried), uses(tried), moves(tried)),
+        tables=(similarities(tried), measured, uses(tried), moves(tried)),
         notes=tuple(note for note in notes if note),
     )
 

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 NEEDED_PANELS: Final[dict[str, tuple[str, ...]]] = {
-    "interventions": (),
+    "interventions": ("risk",),
     "passports": ("risk",),
     "cadence": (),
     "strategies": ("risk", "signal"),

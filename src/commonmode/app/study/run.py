@@ -19,6 +19,7 @@ from commonmode.app.study.answers import answer_questions
 from commonmode.app.study.data_line import data_line
 from commonmode.app.study.evidence import Evidence, has_evidence, read_evidence, write_evidence
 from commonmode.app.study.further import look_failures, look_to_json
+from commonmode.app.study.index_options import index_options
 from commonmode.app.study.look_names import chosen_study_looks, needed_families, needs_people
 from commonmode.app.study.looks import LookContext, run_looks, study_look_failures, with_missing
 from commonmode.app.study.margin import margin_answer
@@ -41,12 +42,11 @@ from commonmode.app.study.results import (
     plain,
 )
 from commonmode.app.study.schema import StudyFile, find_study, load_study
-from commonmode.converge.analysis import IndexOptions, PanelAnalysis, analyse_panel
+from commonmode.converge.analysis import PanelAnalysis, analyse_panel
 from commonmode.converge.further import further_looks
 from commonmode.core.errors import CommonmodeError
 from commonmode.core.protocols import Executor, Progress, SerialExecutor, SilentProgress
 from commonmode.core.result import Success
-from commonmode.core.units import HOUR_MS
 from commonmode.register.cards import Card
 
 __all__ = ["Source", "StudyOutcome", "run_study"]
@@ -303,7 +303,7 @@ def _analyse(
             continue
         panel = built.panel.value
         cards = built.cards or gathered.cards
-        analysis = analyse_panel(panel, cards, _options(study, built))
+        analysis = analyse_panel(panel, cards, index_options(study, built.settings))
         analyses.append(analysis)
         panels.append(
             analysis_to_json(
@@ -370,18 +370,3 @@ def _margin_failures(margin: Mapping[str, Any] | None) -> list[dict[str, str]]:
         {"where": f"margin {one['method']}", **{k: v for k, v in one.items() if k != "method"}}
         for one in found
     ]
-
-
-def _options(study: StudyFile, built: BuiltPanel) -> IndexOptions:
-    settings = built.settings
-    step = HOUR_MS if settings.family != "surface" else settings.every_minutes * 60_000
-    if settings.non_overlapping:
-        step = settings.horizon_hours * HOUR_MS
-    return IndexOptions(
-        alpha=study.indices.alpha,
-        flips=study.indices.flips,
-        draws=study.indices.draws,
-        minimum_block_rows=max(int(np.ceil(settings.minimum_block_hours * HOUR_MS / step)), 1),
-        tail=settings.family != "surface",
-        seed=study.study.seed,
-    )

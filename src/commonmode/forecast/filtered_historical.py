@@ -17,6 +17,7 @@ from commonmode.core.random import stream
 from commonmode.core.result import Failure, Success
 from commonmode.forecast.garch import FittedGarch, Garch, garch_parts
 from commonmode.forecast.garch_filter import GarchParameters, garch_variance
+from commonmode.forecast.garch_fit import GarchSolver
 from commonmode.forecast.parts import NAMED_BY_SETTINGS, SPOT_CLOSE, risk_card
 from commonmode.forecast.returns import returns_since
 from commonmode.forecast.tails import Tail, empirical_tail
@@ -130,6 +131,8 @@ class FilteredHistoricalSimulation:
     paths : int
         Simulated paths per origin for horizons over one bar.
     seed : int
+    solver : {"slsqp", "trust-constr"}
+        Of the filter's likelihood; see :data:`~commonmode.forecast.garch_fit.GarchSolver`.
     data, owner, purpose : str
         For the card.
     id : ModelId
@@ -141,6 +144,7 @@ class FilteredHistoricalSimulation:
     refit_every: int = 24
     paths: int = 5000
     seed: int = 0
+    solver: GarchSolver = "slsqp"
     data: str = SPOT_CLOSE
     owner: str = ""
     purpose: str = ""
@@ -165,6 +169,7 @@ class FilteredHistoricalSimulation:
             innovations="normal",
             window=self.window,
             refit_every=self.refit_every,
+            solver=self.solver,
             data=self.data,
         )
 
@@ -176,7 +181,7 @@ class FilteredHistoricalSimulation:
     @property
     def card(self) -> Card:
         """What it is made of; the filter's fit is shared with the GARCH model."""
-        parts = garch_parts(self.asymmetric, "normal", self.window)
+        parts = garch_parts(self.asymmetric, "normal", self.window, self.solver)
         return risk_card(
             self.id,
             purpose=self.purpose or "Volatility, VaR and ES by filtered historical simulation",

@@ -11,7 +11,13 @@ from commonmode.core.errors import ConfigurationError
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.forecast.garch_filter import garch_variance, total_variance
-from commonmode.forecast.garch_fit import GarchEstimate, Innovations, estimate_garch
+from commonmode.forecast.garch_fit import (
+    SOLVERS,
+    GarchEstimate,
+    GarchSolver,
+    Innovations,
+    estimate_garch,
+)
 from commonmode.forecast.parts import (
     NAMED_BY_SETTINGS,
     SCIPY_CODE,
@@ -62,13 +68,16 @@ class FittedGarch:
         return RiskForecast(vol, vol * tail.quantile, vol * tail.shortfall)
 
 
-def garch_parts(asymmetric: bool, innovations: Innovations, window: int) -> dict[str, list[str]]:
+def garch_parts(
+    asymmetric: bool, innovations: Innovations, window: int, solver: GarchSolver = "slsqp"
+) -> dict[str, list[str]]:
     """Components that every user of a GARCH filter shares, by layer."""
+    by = "" if solver == "slsqp" else f", {solver}"
     return {
         "assumption": ["zero mean return", "variance mean reversion (GARCH)"]
         + (["leverage effect"] if asymmetric else []),
         "technique": ["gjr-garch(1,1,1) filter" if asymmetric else "garch(1,1) filter"],
-        "calibration": [window_name(window), f"maximum likelihood, {innovations}"],
+        "calibration": [window_name(window), f"maximum likelihood, {innovations}{by}"],
         "vendor": ["arch"],
         "code": [SCIPY_CODE, "arch"],
     }
@@ -87,6 +96,8 @@ class Garch:
         Bars of each fit, at least 500.
     refit_every : int
         Bars between fits.
+    solver : {"slsqp", "trust-constr"}
+        Who maximises the likelihood; see :data:`~commonmode.forecast.garch_fit.GarchSolver`.
     data, owner, purpose : str
         For the card.
     id : ModelId
@@ -97,6 +108,7 @@ class Garch:
     innovations: Innovations = "normal"
     window: int = 2000
     refit_every: int = 24
+    solver: GarchSolver = "slsqp"
     data: str = SPOT_CLOSE
     owner: str = ""
     purpose: str = ""
@@ -112,6 +124,10 @@ class Garch:
             raise ConfigurationError(
                 f"GARCH innovations {self.innovations!r}", remedy="use 'normal' or 'student'"
             )
+        if self.solver not in SOLVERS:
+            raise ConfigurationError(
+                f"GARCH solver {self.solver!r}", remedy=f"use one of {', '.join(SOLVERS)}"
+            )
         if not self.id:
             kind = "gjr-garch" if self.asymmetric else "garch"
             letter = "t" if self.innovations == "student" else "n"
@@ -125,7 +141,7 @@ class Garch:
     @property
     def card(self) -> Card:
         """What it is made of."""
-        parts = garch_parts(self.asymmetric, self.innovations, self.window)
+        parts = garch_parts(self.asymmetric, self.innovations, self.window, self.solver)
         shape = "normal innovations" if self.innovations == "normal" else "Student t innovations"
         parts["assumption"].append(shape)
         return risk_card(
@@ -172,6 +188,7 @@ class Garch:
             asymmetric=self.asymmetric,
             innovations=self.innovations,
             start=previous.estimate.parameters if previous else None,
+            solver=self.solver,
         )
         if isinstance(estimate, Failure):
             return estimate

@@ -6,17 +6,24 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
+from scipy.optimize import LinearConstraint, minimize
 
 from commonmode.core.arrays import FloatArray
 from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.forecast.garch_filter import GarchParameters
 
-__all__ = ["GarchEstimate", "Innovations", "estimate_garch"]
+__all__ = ["SOLVERS", "GarchEstimate", "GarchSolver", "Innovations", "estimate_garch"]
 
 Innovations = Literal["normal", "student"]
+
+GarchSolver = Literal["slsqp", "trust-constr"]
+"""Who maximises the likelihood: arch's own sequential quadratic programming, or scipy's interior
+point method in trust regions (Byrd, Hribar and Nocedal 1999), on the same likelihood and limits."""
+
+SOLVERS: Final = get_args(GarchSolver)
 
 # arch refuses starting values on the edge of stationarity, where many hourly fits end up.
 _MAX_START_PERSISTENCE = 0.999
@@ -24,6 +31,7 @@ _MIN_START = 1e-6
 # As many as one block of refits of two specifications needs; a cache of a pure function changes
 # speed, never results.
 _REMEMBERED_FITS = 256
+_MAX_TRUST_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ def estimate_garch(
     asymmetric: bool,
     innovations: Innovations,
     start: GarchParameters | None = None,
+    solver: GarchSolver = "slsqp",
 ) -> Success[GarchEstimate] | Failure:
     """Fit a zero-mean GARCH(1,1), or GJR-GARCH(1,1,1) if ``asymmetric``.
 
@@ -65,14 +74,19 @@ def estimate_garch(
     innovations : "normal" (quasi-maximum likelihood) or "student"
     start : GarchParameters, optional
         Where to begin the search, usually the previous estimate.
+    solver : {"slsqp", "trust-constr"}
     """
     sample = np.ascontiguousarray(returns, dtype=np.float64)
-    return _remembered(sample.tobytes(), asymmetric, innovations, start)
+    return _remembered(sample.tobytes(), asymmetric, innovations, start, solver)
 
 
 @lru_cache(maxsize=_REMEMBERED_FITS)
 def _remembered(
-    sample: bytes, asymmetric: bool, innovations: Innovations, start: GarchParameters | None
+    sample: bytes,
+    asymmetric: bool,
+    innovations: Innovations,
+    start: GarchParameters | None,
+    solver: GarchSolver,
 ) -> Success[GarchEstimate] | Failure:
     returns = np.frombuffer(sample, dtype=np.float64)
     unit = float(np.std(returns)) if len(returns) else 0.0
@@ -85,7 +99,7 @@ def _remembered(
     scaled = returns / unit
     message = ""
     for values in ([_start_values(start, unit, asymmetric, innovations)] if start else []) + [None]:
-        estimate = _search(scaled, asymmetric, innovations, values)
+        estimate = _search(scaled, asymmetric, innovations, values, solver)
         if isinstance(estimate, _Estimate):
             return Success(_in_returns(estimate, unit, len(returns), asymmetric))
         message = estimate
@@ -110,8 +124,9 @@ def _search(
     asymmetric: bool,
     innovations: Innovations,
     start: FloatArray | None,
+    solver: GarchSolver,
 ) -> _Estimate | str:
-    """One run of arch's optimiser: the estimate, or why there is none."""
+    """One run of the optimiser: the estimate, or why there is none."""
     # Imported here: arch brings pandas and statsmodels, which the other models do not need.
     from arch.univariate import GARCH, Normal, StudentsT, ZeroMean
 
@@ -119,6 +134,8 @@ def _search(
     model.volatility = GARCH(p=1, o=int(asymmetric), q=1)
     model.distribution = Normal() if innovations == "normal" else StudentsT()
     backcast = float(np.asarray(model.volatility.backcast(scaled)))
+    if solver == "trust-constr":
+        return _trust_region(model, scaled, backcast, start)
     with warnings.catch_warnings():
         # The line search may touch a bound of the parameters; scipy clips it and says so.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -135,6 +152,43 @@ def _search(
     if not np.all(np.isfinite(values)):
         return "parameters are not finite"
     return _Estimate(values, backcast, float(result.loglikelihood))
+
+
+def _trust_region(
+    model: Any, scaled: FloatArray, backcast: float, start: FloatArray | None
+) -> _Estimate | str:
+    """Arch's likelihood within arch's limits, maximised by ``scipy.optimize.minimize``."""
+    volatility, distribution = model.volatility, model.distribution
+    limits = volatility.variance_bounds(scaled)
+    variance = np.zeros(len(scaled))
+    first = volatility.starting_values(scaled) if start is None else start[: volatility.num_params]
+    own = len(first)
+    tail = distribution.starting_values(scaled) if start is None else start[own:]
+
+    def loss(values: FloatArray) -> float:
+        volatility.compute_variance(values[:own], scaled, variance, backcast, limits)
+        return -float(distribution.loglikelihood(values[own:], scaled, variance))
+
+    rows, least = volatility.constraints()
+    within = np.zeros((len(rows), own + len(tail)))
+    within[:, :own] = rows
+    with warnings.catch_warnings():
+        # A flat stretch of the likelihood gives the quasi-Newton update nothing: scipy skips it.
+        warnings.simplefilter("ignore")
+        found = minimize(
+            loss,
+            np.concatenate([first, tail]),
+            method="trust-constr",
+            bounds=[*volatility.bounds(scaled), *distribution.bounds(scaled)],
+            constraints=LinearConstraint(within, least, np.inf),
+            options={"maxiter": _MAX_TRUST_STEPS},
+        )
+    values = np.asarray(found.x, dtype=np.float64)
+    if not found.success:
+        return str(found.message)
+    if not (np.all(np.isfinite(values)) and np.isfinite(found.fun)):
+        return "parameters are not finite"
+    return _Estimate(values, backcast, -float(found.fun))
 
 
 def _start_values(

@@ -16,7 +16,7 @@ from commonmode.converge.bias_kinds import (
     moment_builders,
 )
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -301,14 +301,14 @@ def _moments(
 
 def _check(panel: ErrorPanel) -> None:
     if len(panel.times_ms) < _FEWEST_TIMES:
-        raise PanelError(
+        raise ShortPanelError(
             f"panel {panel.name} has {len(panel.times_ms)} times; a bias needs {_FEWEST_TIMES}",
             remedy="give a longer panel",
         )
     answered = np.isfinite(identification(panel)).sum(axis=(0, 1))
     few = int(np.argmin(answered))
     if answered[few] < _FEWEST_CELLS:
-        raise PanelError(
+        raise ShortPanelError(
             f"panel {panel.name}: {panel.models[few]} has {answered[few]} forecasts with an "
             f"outcome; a bias needs {_FEWEST_CELLS}",
             remedy="leave the model out or give a longer panel",

@@ -56,6 +56,8 @@ def failure_sentence(name: str, failure: Failure) -> str:
     """Why there is no answer, and what to do about it."""
     away = failure.reason is FailureReason.NOT_APPLICABLE
     said = "does not apply" if away else "could not be computed"
+    if failure.reason is FailureReason.MISSING_DATA:
+        said = "needs more data than there are"
     todo = f" What to do: {failure.remedy}." if failure.remedy else ""
     return f"{name} {said}: {failure.message}.{todo}"
 

@@ -29,7 +29,7 @@ from commonmode.converge.recalibration import (
 )
 from commonmode.converge.severity import SMALL_CORRELATION, SMALL_SHARE, Severity, severity_of
 from commonmode.converge.tail_propagation import TailPropagation, TailPropagationResult
-from commonmode.core.errors import CommonmodeError, ConfigurationError
+from commonmode.core.errors import CommonmodeError, ConfigurationError, ShortPanelError
 from commonmode.core.result import Failure, FailureReason, Result, Success
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
@@ -195,6 +195,8 @@ def _look(name: str, panel: ErrorPanel, compute: Callable[[], Looked]) -> Furthe
     if failure is None:
         try:
             result, findings = compute()
+        except ShortPanelError as error:
+            failure = Failure(FailureReason.MISSING_DATA, error.message, error.remedy)
         except CommonmodeError as error:
             failure = Failure(FailureReason.CALCULATION_FAILED, error.message, error.remedy)
         except np.linalg.LinAlgError as error:

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from commonmode.converge.monitoring_series import BlockSeries
 from commonmode.core.arrays import BoolArray, FloatArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.stats.logistic import cross_fitted_probability, fit_logistic, natural_cubic_basis
 
@@ -77,7 +77,7 @@ def cofailure_series(
 
     Raises
     ------
-    PanelError
+    ShortPanelError
         Too few failures in the baseline to learn from.
     """
     a, b = panel.benchmark_a, panel.benchmark_b
@@ -89,7 +89,7 @@ def cofailure_series(
     rows = panel.complete
     failed = panel.failed & rows[..., None]
     if failed[:end].any(axis=2).sum(axis=0).min() < 10:
-        raise PanelError(
+        raise ShortPanelError(
             f"panel {panel.name}: failures at fewer than 10 times of the baseline",
             remedy="give a longer baseline or a less extreme level",
         )

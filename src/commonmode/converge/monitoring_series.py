@@ -13,7 +13,7 @@ import numpy as np
 
 from commonmode.converge.comovement import benchmark_noise_ratio
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.panel.error_panel import ErrorPanel
 from commonmode.stats.blocks import integrated_autocorrelation_time
 
@@ -130,7 +130,8 @@ def block_series(
     Raises
     ------
     PanelError
-        No benchmarks, fewer than two models, or fewer than 30 blocks of baseline.
+        No benchmarks, fewer than two models, or fewer than 30 blocks of baseline
+        (ShortPanelError if a baseline of half the panel has as few).
     """
     a, b = panel.benchmark_a, panel.benchmark_b
     if a is None or b is None or len(panel.models) < 2:
@@ -143,7 +144,10 @@ def block_series(
     known = panel.times_ms[edges[1:] - 1] + panel.horizon_ms
     baseline = int(np.searchsorted(known, baseline_until_ms, side="right"))
     if baseline < _FEWEST_BLOCKS or baseline >= blocks:
-        raise PanelError(
+        # Too short, unless a baseline that ends in the middle would have been long enough.
+        middle = panel.times_ms[len(panel.times_ms) // 2 :][:1]
+        half = int(np.searchsorted(known, middle, side="right").max(initial=0))
+        raise (ShortPanelError if half < _FEWEST_BLOCKS else PanelError)(
             f"panel {panel.name}: {baseline} of {blocks} blocks of {block_rows} rows in the "
             "baseline",
             remedy=f"give a baseline of at least {_FEWEST_BLOCKS} blocks and something after it",

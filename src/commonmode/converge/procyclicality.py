@@ -21,7 +21,7 @@ from commonmode.converge.comovement import deviations
 from commonmode.converge.finding import between, found_from, some_of
 from commonmode.converge.rows import usable_rows
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
@@ -201,6 +201,11 @@ class Procyclicality:
         with np.errstate(divide="ignore", invalid="ignore"):
             market = np.log(panel.scale)
         rows &= np.isfinite(market)
+        if len(panel.times_ms) < _FEWEST:
+            raise ShortPanelError(
+                f"panel {panel.name}: {len(panel.times_ms)} rows; the cycle needs {_FEWEST}",
+                remedy="give a longer panel",
+            )
         if rows.sum(axis=0).min() < _FEWEST or not any(
             market[rows[:, k], k].std() > 1e-12 for k in range(market.shape[1])
         ):

@@ -32,7 +32,7 @@ from commonmode.converge.propagation_result import (
     Split,
 )
 from commonmode.core.arrays import FloatArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import as_generator, stream
 from commonmode.panel.error_panel import ErrorPanel
@@ -121,7 +121,7 @@ class Propagation:
         Raises
         ------
         PanelError
-            Fewer than two models, or too few rows for even the shortest lag.
+            Fewer than two models; ShortPanelError: too few rows for even the shortest lag.
         """
         views = lagged_views(panel, market=self.market, minimum_block_rows=self.minimum_block_rows)
         return self.fit_views(views, panel.models, name=f"panel {panel.name}")
@@ -143,7 +143,7 @@ class Propagation:
         room = int(views.rows.any(axis=1).sum()) / (_ROWS_PER_COEFFICIENT * n)
         grid = tuple(p for p in self.lag_grid if p <= room)
         if not grid:
-            raise PanelError(
+            raise ShortPanelError(
                 f"{name}: too few rows to ask {n} models who follows whom",
                 remedy=f"give {_ROWS_PER_COEFFICIENT * n * self.lag_grid[0]} rows, or fewer models",
             )

@@ -23,7 +23,7 @@ from commonmode.converge.propagation import Propagation
 from commonmode.converge.propagation_result import PropagationResult
 from commonmode.converge.severity import SMALL_CORRELATION
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import DataError, PanelError
+from commonmode.core.errors import DataError, PanelError, ShortPanelError
 from commonmode.core.ids import ModelId, TargetId
 from commonmode.core.random import stream
 from commonmode.core.result import Failure, FailureReason, Success
@@ -112,7 +112,7 @@ def panel_revisions(panel: ErrorPanel, *, every: int = 1) -> RevisionSteps:
             remedy="give benchmark_a and benchmark_b",
         )
     if every < 1 or len(panel.times_ms) <= every:
-        raise PanelError(
+        raise ShortPanelError(
             f"panel {panel.name}: {len(panel.times_ms)} rows, revisions {every} apart",
             remedy="give a longer panel",
         )
@@ -269,7 +269,7 @@ class RecalibrationSynchrony:
         rows = np.isfinite(step).all(axis=2)
         rows &= np.isfinite(steps.market_a) & np.isfinite(steps.market_b)
         if int(rows.sum(axis=0).min()) < _FEWEST:
-            raise DataError(
+            raise ShortPanelError(
                 f"{steps.name}: {int(rows.sum(axis=0).min())} times with a step of every model",
                 remedy=f"give {_FEWEST} or more",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonmode.core.arrays import BoolArray
-from commonmode.core.errors import PanelError
+from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
 __all__ = ["usable_rows"]
@@ -33,7 +33,8 @@ def usable_rows(panel: ErrorPanel) -> BoolArray:
     counts = rows.sum(axis=0)
     for target, count in zip(panel.targets, counts, strict=True):
         if count < _FEWEST_ROWS:
-            raise PanelError(
+            short = len(panel.times_ms) < _FEWEST_ROWS
+            raise (ShortPanelError if short else PanelError)(
                 f"panel {panel.name}, target {target}: only {count} times with every forecast, "
                 "outcome, benchmark and scale",
                 remedy=_what_is_missing(panel, panel.targets.index(target)),

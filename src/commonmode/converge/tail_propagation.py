@@ -28,7 +28,7 @@ from commonmode.converge.comovement import POWER
 from commonmode.converge.finding import between, found_from, rows_of
 from commonmode.converge.lagged_views import lagged_views
 from commonmode.core.arrays import BoolArray, FloatArray
-from commonmode.core.errors import ConfigurationError
+from commonmode.core.errors import ConfigurationError, ShortPanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel
@@ -187,8 +187,8 @@ class TailPropagation:
         ------
         PanelError
             Fewer than two models or too few rows.
-        ConfigurationError
-            A level so far out that fewer than 30 rows are in the tail.
+        ShortPanelError
+            So few rows, or a level so far out, that fewer than 30 rows are in the tail.
         """
         whole = lagged_views(panel, market=self.market, minimum_block_rows=self.minimum_block_rows)
         views = whole.thinned(self.every)
@@ -203,7 +203,7 @@ class TailPropagation:
             if rows.sum() * self.level < _FEWEST_HITS:
                 there = int(rows.sum())
                 enough = there > 2 * _FEWEST_HITS  # a level below a half leaves so many
-                raise ConfigurationError(
+                raise ShortPanelError(
                     f"panel {panel.name}: {rows_of(int(there * self.level))} in the tail",
                     remedy=f"use a level that leaves {_FEWEST_HITS} of {there} rows"
                     if enough

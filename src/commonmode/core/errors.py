@@ -4,6 +4,7 @@
     ``ConfigurationError``   a study, a card or an option is wrong
     ``DataError``            market data missing, corrupt or of the wrong shape
         ``PanelError``       an error panel that cannot be read or used
+            ``ShortPanelError``  too little history for what is asked
     ``ModelError``           a model broke its own contract
     ``UnitError``            coin and USD were mixed
 """
@@ -16,6 +17,7 @@ __all__ = [
     "DataError",
     "ModelError",
     "PanelError",
+    "ShortPanelError",
     "UnitError",
 ]
 
@@ -50,6 +52,10 @@ class DataError(CommonmodeError):
 
 class PanelError(DataError):
     """An error panel cannot be read or cannot carry the statistic asked of it."""
+
+
+class ShortPanelError(PanelError):
+    """A panel, or a series of one, is too short for what is asked; nothing is wrong with it."""
 
 
 class ModelError(CommonmodeError):

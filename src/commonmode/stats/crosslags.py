@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import DataError
+from commonmode.core.errors import DataError, ShortPanelError
 
 __all__ = [
     "MomentSystem",
@@ -87,7 +87,7 @@ def lag_moments(
         use[k:] &= rows[:-k]
     count = int(use.sum())
     if count < 2:
-        raise DataError(
+        raise ShortPanelError(
             f"{count} times have {lags} complete predecessors",
             remedy="use fewer lags, or a panel with fewer gaps",
         )

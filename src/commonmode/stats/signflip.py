@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonmode.core.arrays import FloatArray
-from commonmode.core.errors import DataError
+from commonmode.core.errors import DataError, ShortPanelError
 from commonmode.core.random import as_generator
 
 __all__ = ["MaxTest", "SignFlipTest", "sign_flip_max_test", "sign_flip_test"]
@@ -142,7 +142,7 @@ def sign_flip_max_test(
     """
     blocks = contributions.shape[0]
     if blocks < 6:
-        raise DataError(
+        raise ShortPanelError(
             f"{blocks} blocks are too few for a test at 5 %",
             remedy="use a longer panel or shorter blocks (six or more are needed)",
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from commonmode.app.study.further import look_failures
 from commonmode.converge.bias import BiasResult
 from commonmode.converge.findings import Severity
 from commonmode.converge.further import LOOKS, FurtherLook, further_looks
@@ -118,9 +119,9 @@ def test_what_cannot_be_said_is_a_failed_cell_and_harms_nobody(panel: ErrorPanel
         name: look.result.reason for name, look in looks.items() if isinstance(look.result, Failure)
     }
     assert reasons == {
-        "tail": FailureReason.CALCULATION_FAILED,
+        "tail": FailureReason.MISSING_DATA,
         "procyclicality": FailureReason.NOT_APPLICABLE,
-        "monitoring": FailureReason.CALCULATION_FAILED,
+        "monitoring": FailureReason.MISSING_DATA,
     }
     for name in reasons:
         result = looks[name].result
@@ -134,6 +135,27 @@ def test_what_cannot_be_said_is_a_failed_cell_and_harms_nobody(panel: ErrorPanel
     assert alone.findings == looks["bias"].findings
     assert isinstance(alone.result, Success)
     assert isinstance(alone.result.value, BiasResult)
+
+
+def test_hardly_a_day_is_too_short_and_no_failure(panel: ErrorPanel) -> None:
+    looks = further_looks(panel.select_rows(slice(0, 34)), ["all"])
+    reasons = {
+        look.name: look.result.reason for look in looks if isinstance(look.result, Failure)
+    }
+    assert set(reasons.values()) == {FailureReason.MISSING_DATA}
+    assert set(reasons) >= {"bias", "propagation", "tail", "procyclicality", "monitoring"}
+    assert look_failures(panel.name, looks) == []
+    for look in looks:
+        if look.name in reasons:
+            assert "needs more data than there are" in look.findings[0].sentence
+            assert "What to do: " in look.findings[0].sentence
+
+
+def test_a_baseline_that_is_badly_chosen_is_a_failure(panel: ErrorPanel) -> None:
+    looks = further_looks(panel, ["monitoring"], baseline_until_ms=int(panel.times_ms[48]))
+    (failure,) = look_failures(panel.name, looks)
+    assert failure["reason"] == "calculation_failed"
+    assert "baseline" in failure["remedy"]
 
 
 def test_without_benchmarks_only_what_needs_none_is_said(panel: ErrorPanel) -> None:

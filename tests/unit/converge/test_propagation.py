@@ -11,7 +11,7 @@ from commonmode.converge.lagged_views import market_controls
 from commonmode.converge.propagation import Propagation
 from commonmode.converge.propagation_result import PropagationResult
 from commonmode.converge.tail_propagation import TailPropagation
-from commonmode.core.errors import ConfigurationError, PanelError
+from commonmode.core.errors import ConfigurationError, PanelError, ShortPanelError
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from following_worlds import Kind, following_panel, following_views, pushed_tail
 
@@ -159,9 +159,9 @@ def test_bad_questions_are_refused() -> None:
     panel = following_panel(*following_views("alone", 1, times=60))
     with pytest.raises(PanelError):
         Propagation(lag_grid=())
-    with pytest.raises(PanelError, match="too few rows"):
+    with pytest.raises(ShortPanelError, match="too few rows"):
         Propagation(lag_grid=(6,)).fit(panel)
     with pytest.raises(ConfigurationError):
         TailPropagation(level=0.7)
-    with pytest.raises(ConfigurationError, match="rows in the tail"):
+    with pytest.raises(ShortPanelError, match="rows in the tail"):
         TailPropagation().fit(panel)

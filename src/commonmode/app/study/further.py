@@ -48,12 +48,12 @@ def look_to_json(look: FurtherLook) -> dict[str, Any]:
 
 
 def look_failures(panel: str, looks: Sequence[FurtherLook]) -> list[dict[str, str]]:
-    """Looks that were asked for and could not be computed."""
+    """Looks that were asked for and failed; a panel that is too short for one is no failure."""
     return [
         {"where": f"{panel} {look.name}", **failure_to_json(look.result)}
         for look in looks
         if isinstance(look.result, Failure)
-        and look.result.reason is not FailureReason.NOT_APPLICABLE
+        and look.result.reason not in (FailureReason.NOT_APPLICABLE, FailureReason.MISSING_DATA)
     ]
 
 

@@ -36,7 +36,8 @@ def test_quantiles_are_no_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.0, "0.000"), (8.9e-11, "< 0.001"), (0.012, "0.012"), (25.0, "25.0")]
+    ("value", "said"),
+    [(0.0, "0"), (8.9e-11, "<\u00a00.001"), (0.012, "0.012"), (25.5, "25.5"), (9.0, "9")],
 )
 def test_what_is_there_is_not_shown_as_nothing(value: float, said: str) -> None:
     assert shown("moves", ["model", "detectable"], ["a", value]).rows == (("a", said),)

@@ -149,9 +149,9 @@ def _shown(name: str, value: Any) -> str:
     if name.endswith("_share"):
         return percent(value, 1)
     if name.startswith("p_") or name.endswith("p_value"):
-        return p_value(value)
-    if isinstance(value, int):
-        return f"{value:,}"
+        return p_value(value).replace(" ", "\N{NO-BREAK SPACE}")
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{value:,.0f}"
     if 0.0 < value < _LEAST:
-        return "< 0.001"
+        return "<\N{NO-BREAK SPACE}0.001"
     return number(value, 3 if abs(value) < 10 else 1)

@@ -49,7 +49,7 @@ __all__ = ["recorded_screens"]
 
 _VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter")
 _FUNDING_VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter", "kraken")
-_MARKETS: Final = {"spot": "spot", "usdm": "USD-margined futures", "cm": "coin-margined futures"}
+_MARKETS: Final = {"spot": "spot", "usdm": "USD-margined", "cm": "coin-margined"}
 """Engines of one venue, as its files and as people call them."""
 
 
@@ -132,7 +132,7 @@ def _tapes(root: Path, coin: str, seed: int) -> Iterator[Screen]:
     """Trades of one venue's three engines: signs of wash trading, and the recorder's clock."""
     for market, called in _MARKETS.items():
         tape = trade_tape(root, market, coin)
-        subject = f"{coin} trades on Binance {called}"
+        subject = f"Binance {called} {coin}"
         yield size_digits(tape.quantity, subject=subject)
         yield round_sizes(tape.quantity, subject=subject)
         yield size_tail(tape.quantity, subject=subject)

@@ -31,13 +31,14 @@ class CauseEvidence:
     ----------
     ours, oracle : CauseTally
         Of C4, and of a method that is told the true deviations and the law of the worlds.
-    scores : tuple of CauseScore
-        Ours, in the order of the seeds.
+    scores, oracle_scores : tuple of CauseScore
+        In the order of the seeds.
     """
 
     ours: CauseTally
     oracle: CauseTally
     scores: tuple[CauseScore, ...]
+    oracle_scores: tuple[CauseScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def score_attribution(
         best.append(top)
         told.advance("worlds of known causes")
     told.finish("worlds of known causes")
-    return CauseEvidence(tally(ours, best), tally(best, best), tuple(ours))
+    return CauseEvidence(tally(ours, best), tally(best, best), tuple(ours), tuple(best))
 
 
 def _score(piece: _World) -> tuple[CauseScore, CauseScore]:

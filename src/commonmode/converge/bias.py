@@ -16,7 +16,7 @@ from commonmode.converge.bias_kinds import (
     moment_builders,
 )
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
-from commonmode.core.errors import PanelError, ShortPanelError
+from commonmode.core.errors import ShortPanelError
 from commonmode.core.ids import ModelId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind

@@ -139,9 +139,7 @@ def test_what_cannot_be_said_is_a_failed_cell_and_harms_nobody(panel: ErrorPanel
 
 def test_hardly_a_day_is_too_short_and_no_failure(panel: ErrorPanel) -> None:
     looks = further_looks(panel.select_rows(slice(0, 34)), ["all"])
-    reasons = {
-        look.name: look.result.reason for look in looks if isinstance(look.result, Failure)
-    }
+    reasons = {look.name: look.result.reason for look in looks if isinstance(look.result, Failure)}
     assert set(reasons.values()) == {FailureReason.MISSING_DATA}
     assert set(reasons) >= {"bias", "propagation", "tail", "procyclicality", "monitoring"}
     assert look_failures(panel.name, looks) == []

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, text
+from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, subplot, subplot_title, text
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, number, percent, usd
@@ -164,8 +164,7 @@ def _small_multiples(
     data: list[dict[str, Any]] = []
     notes = []
     for e, expiry in enumerate(expiries):
-        axis = "" if e == 0 else str(e + 1)
-        axes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        axis, axes = subplot(e)
         layout[f"xaxis{axis}"] = {"gridcolor": "var(--line)", "zeroline": False}
         layout[f"yaxis{axis}"] = {
             "gridcolor": "var(--line)",
@@ -173,17 +172,7 @@ def _small_multiples(
             "zerolinecolor": "var(--muted)",
             "ticksuffix": "" if what == "g" else "%",
         }
-        notes.append(
-            {
-                "text": text(expiry["expiry"][:10]),
-                "xref": f"x{axis} domain",
-                "yref": f"y{axis} domain",
-                "x": 0.5,
-                "y": 1.06,
-                "yanchor": "bottom",
-                "showarrow": False,
-            }
-        )
+        notes.append(subplot_title(text(expiry["expiry"][:10]), axis, y=1.06))
         if what == "vol":
             data.append(_quotes(expiry, axes, first=e == 0))
         for m, model in enumerate(fitted):

@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from commonmode.app.report.words import clean
 
-__all__ = ["MODEL_COLOURS", "Figure", "base", "short", "text"]
+__all__ = ["MODEL_COLOURS", "Figure", "base", "short", "subplot", "subplot_title", "text"]
 
 Figure = dict[str, Any]
 
@@ -52,4 +52,23 @@ def base(height: int, **layout: Any) -> dict[str, Any]:
         "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
         "hoverlabel": {"align": "left"},
         **layout,
+    }
+
+
+def subplot(place: int) -> tuple[str, dict[str, str]]:
+    """Name of a subplot's axes in a layout, and in a trace."""
+    tail = "" if place == 0 else str(place + 1)
+    return tail, {"xaxis": f"x{tail}", "yaxis": f"y{tail}"}
+
+
+def subplot_title(title: str, tail: str, *, y: float = 1.03) -> dict[str, Any]:
+    """A title above a subplot, ``y`` in heights of it."""
+    return {
+        "text": title,
+        "xref": f"x{tail} domain",
+        "yref": f"y{tail} domain",
+        "x": 0.5,
+        "y": y,
+        "yanchor": "bottom",
+        "showarrow": False,
     }

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, short, text
+from commonmode.app.report.drawing import (
+    MODEL_COLOURS,
+    Figure,
+    base,
+    short,
+    subplot,
+    subplot_title,
+    text,
+)
 from commonmode.app.report.html import environment, plotly_script
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, number, percent, usd
@@ -73,24 +81,6 @@ def render_greeks_html(table: Mapping[str, Any], *, version: str) -> str:
     )
 
 
-def _cell(place: int) -> tuple[str, dict[str, str]]:
-    """Name of a subplot's axes in a layout, and in a trace."""
-    tail = "" if place == 0 else str(place + 1)
-    return tail, {"xaxis": f"x{tail}", "yaxis": f"y{tail}"}
-
-
-def _titled(title: str, tail: str) -> dict[str, Any]:
-    return {
-        "text": title,
-        "xref": f"x{tail} domain",
-        "yref": f"y{tail} domain",
-        "x": 0.5,
-        "y": 1.03,
-        "yanchor": "bottom",
-        "showarrow": False,
-    }
-
-
 def _blend(place: int, count: int) -> str:
     """Colour number ``place`` of ``count`` from near to far."""
     at = 0.0 if count < 2 else place / (count - 1) * (len(_NEAR_TO_FAR) - 1)
@@ -118,14 +108,14 @@ def _expiry_figure(part: Mapping[str, Any], models: Sequence[str]) -> Figure:
     )
     data, notes = [], []
     for g, greek in enumerate(greeks):
-        tail, axes = _cell(g)
+        tail, axes = subplot(g)
         layout[f"xaxis{tail}"] = {"type": "category", "tickangle": -35}
         layout[f"yaxis{tail}"] = {
             "gridcolor": "var(--line)",
             "zerolinecolor": "var(--muted)",
             "tickformat": "$~s",
         }
-        notes.append(_titled(f"{text(greek['greek'])}, {text(greek['unit'])}", tail))
+        notes.append(subplot_title(f"{text(greek['greek'])}, {text(greek['unit'])}", tail))
         for e, expiry in enumerate(expiries):
             name = text(expiry[:10])
             data.append(
@@ -185,12 +175,12 @@ def _book_figure(grid: Mapping[str, Any], book: Mapping[str, Any], models: Seque
     )
     data, notes = [], []
     for place, (name, values, apart) in enumerate(charts):
-        tail, axes = _cell(place)
+        tail, axes = subplot(place)
         layout[f"xaxis{tail}"] = {"ticksuffix": "%", "zeroline": False, "nticks": 5}
         layout[f"yaxis{tail}"] = {"zeroline": False, "nticks": 6}
         if place % _COLUMNS == 0:
             layout[f"yaxis{tail}"]["title"] = {"text": "vol points"}
-        notes.append(_titled(name, tail))
+        notes.append(subplot_title(name, tail))
         data.append(
             {
                 "type": "heatmap",
@@ -247,14 +237,14 @@ def _instrument_figure(part: Mapping[str, Any], models: Sequence[str]) -> Figure
     )
     data, notes = [], []
     for place, (greek, title) in enumerate(titles.items()):
-        tail, axes = _cell(place)
+        tail, axes = subplot(place)
         layout[f"xaxis{tail}"] = {
             "gridcolor": "var(--line)",
             "zeroline": False,
             "title": {"text": "log-moneyness"},
         }
         layout[f"yaxis{tail}"] = {"gridcolor": "var(--line)", "zerolinecolor": "var(--muted)"}
-        notes.append(_titled(title, tail))
+        notes.append(subplot_title(title, tail))
         for m, model in enumerate(models):
             data.append(
                 {

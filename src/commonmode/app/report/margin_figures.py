@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from commonmode.app.report.drawing import MODEL_COLOURS, Figure, base, short, text
+from commonmode.app.report.drawing import (
+    MODEL_COLOURS,
+    Figure,
+    base,
+    short,
+    subplot,
+    subplot_title,
+    text,
+)
 
 __all__ = ["legs_figure", "liquidation_figure", "models_figure", "parts_figure"]
 
@@ -114,18 +122,6 @@ def models_figure(value: Mapping[str, Any]) -> Figure | None:
     return {"data": data, "layout": _layout(cells, title, xaxis=axis)}
 
 
-def _titled(title: str, tail: str) -> dict[str, Any]:
-    return {
-        "text": title,
-        "xref": f"x{tail} domain",
-        "yref": f"y{tail} domain",
-        "x": 0.5,
-        "y": 1.03,
-        "yanchor": "bottom",
-        "showarrow": False,
-    }
-
-
 def liquidation_figure(picture: Mapping[str, Any]) -> Figure | None:
     """Maintenance balance over spot and volatility, one map per method, zero as a line."""
     surfaces = picture["surfaces"]
@@ -140,8 +136,7 @@ def liquidation_figure(picture: Mapping[str, Any]) -> Figure | None:
     data: list[dict[str, Any]] = []
     notes = []
     for place, surface in enumerate(surfaces):
-        tail = "" if place == 0 else str(place + 1)
-        axes = {"xaxis": f"x{tail}", "yaxis": f"y{tail}"}
+        tail, axes = subplot(place)
         x = [100 * (spot - 1) for spot in surface["spot"]]
         y = [100 * (vol - 1) for vol in surface["vol"]]
         known = [v for line in surface["balance"] for v in line if v is not None]
@@ -156,7 +151,7 @@ def liquidation_figure(picture: Mapping[str, Any]) -> Figure | None:
             layout[f"yaxis{tail}"]["title"] = {"text": "volatility", "standoff": 14}
         worst = min(known, default=0.0)
         notes.append(
-            _titled(f"{surface['method']}{'' if worst < 0 else ': never below zero'}", tail)
+            subplot_title(f"{surface['method']}{'' if worst < 0 else ': never below zero'}", tail)
         )
         shared = {"x": x, "y": y, "z": surface["balance"], **axes}
         said = "spot %{x:+.0f} %, vol %{y:+.0f} %: %{z:$.4s}<extra></extra>"
@@ -200,11 +195,11 @@ def legs_figure(picture: Mapping[str, Any]) -> Figure | None:
     )
     data, notes = [], []
     for place, (method, legs) in enumerate(found):
-        tail = "" if place == 0 else str(place + 1)
+        tail, axes = subplot(place)
         names, steps = _steps(legs["legs"])
         layout[f"xaxis{tail}"] = {"tickformat": "$~s", "gridcolor": "var(--line)", "nticks": 5}
         layout[f"yaxis{tail}"] = {"type": "category", "autorange": "reversed"}
-        notes.append(_titled(f"{method}: {short(legs['scenario'], 40)}", tail))
+        notes.append(subplot_title(f"{method}: {short(legs['scenario'], 40)}", tail))
         data.append(
             {
                 "type": "waterfall",
@@ -217,8 +212,7 @@ def legs_figure(picture: Mapping[str, Any]) -> Figure | None:
                 "totals": {"marker": {"color": "var(--muted)"}},
                 "connector": {"line": {"color": "var(--line)", "width": 1}},
                 "hovertemplate": "%{y}: %{delta:$.4s}<extra></extra>",
-                "xaxis": f"x{tail}",
-                "yaxis": f"y{tail}",
+                **axes,
             }
         )
     layout["annotations"] = notes

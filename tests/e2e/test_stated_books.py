@@ -8,52 +8,28 @@ import pytest
 
 from commonmode.app.study.run import run_study
 from commonmode.core.errors import ConfigurationError
+from small_studies import book_of, laboratory, model_of, panel_of, study_head, study_of
 
-STUDY = """
-[study]
-name = "stated"
-title = "A stated book"
-seed = 3
+STUDY = study_of(
+    study_head("stated"),
+    laboratory(1400),
+    model_of("hs", "historical-simulation", "window = 200"),
+    model_of("ewma", "ewma"),
+    model_of("flat", "flat-black"),
+    panel_of("risk", "risk", "train = 600"),
+    "[population]\nsnapshot = 2024-01-10T00:00:00Z",
+)
+POSITIONS = '"BTC-PERPETUAL" = 300, "BTC_USD" = 2, "BTC-1JAN20-100-C" = 1, "nonsense" = 1'
 
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 1400
 
-[[models]]
-id = "hs"
-type = "historical-simulation"
-options = {{ window = 200 }}
-
-[[models]]
-id = "ewma"
-type = "ewma"
-
-[[models]]
-id = "flat"
-type = "flat-black"
-
-[[panels]]
-name = "risk"
-family = "risk"
-train = 600
-
-[population]
-snapshot = 2024-01-10T00:00:00Z
-
-[[books]]
-id = "mine"
-kind = "desk"
-surface_model = "flat"
-risk_model = "{risk}"
-capital_usd = 1e6
-positions = {{ "BTC-PERPETUAL" = 300, "BTC_USD" = 2, "BTC-1JAN20-100-C" = 1, "nonsense" = 1 }}
-"""
+def stated(risk: str) -> str:
+    """The study with a book under this risk model."""
+    mine = book_of("mine", "desk", surface="flat", risk=risk, capital="1e6", positions=POSITIONS)
+    return study_of(STUDY, mine)
 
 
 def test_stated_book_is_valued_and_bad_positions_are_named(tmp_path: Path) -> None:
-    (tmp_path / "study.toml").write_text(STUDY.format(risk="hs"))
+    (tmp_path / "study.toml").write_text(stated("hs"))
     results = run_study(tmp_path).results
     (mine,) = results["population"]["participants"]
     assert (mine["id"], mine["risk_model"]) == ("mine", "hs")
@@ -73,6 +49,6 @@ def test_stated_book_is_valued_and_bad_positions_are_named(tmp_path: Path) -> No
 
 
 def test_unknown_model_of_a_book_is_named(tmp_path: Path) -> None:
-    (tmp_path / "study.toml").write_text(STUDY.format(risk="hss"))
+    (tmp_path / "study.toml").write_text(stated("hss"))
     with pytest.raises(ConfigurationError, match="did you mean 'hs'"):
         run_study(tmp_path)

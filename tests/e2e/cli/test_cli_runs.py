@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import commonmode
+from small_studies import laboratory, model_of, panel_of, study_head, study_of
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -277,40 +278,15 @@ def test_verify_fails_and_names_the_case(cli, tmp_path: Path) -> None:
     assert "nothing.json" in missing.err
 
 
-POPULATION = """
-[study]
-name = "books"
-title = "Books"
-seed = 4
-
-[market]
-source = "laboratory"
-underlyings = ["BTC"]
-start = 2024-01-01T00:00:00Z
-hours = 60
-
-[[models]]
-id = "ewma"
-type = "ewma"
-
-[[models]]
-id = "flat"
-type = "flat-black"
-
-[[models]]
-id = "sticky"
-type = "sticky-strike"
-
-[[panels]]
-name = "world"
-family = "world"
-world = { times = 300 }
-
-[population]
-snapshot = 2024-01-02T00:00:00Z
-desk = 2
-vault = 1
-"""
+POPULATION = study_of(
+    study_head("books", seed=4),
+    laboratory(60),
+    model_of("ewma", "ewma"),
+    model_of("flat", "flat-black"),
+    model_of("sticky", "sticky-strike"),
+    panel_of("world", "world", "world = { times = 300 }"),
+    "[population]\nsnapshot = 2024-01-02T00:00:00Z\ndesk = 2\nvault = 1",
+)
 
 
 def test_greeks_of_books_on_the_laboratory(

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.core.result import Success
 from commonmode.exposure import Greek, GreekTable, ResolvedBook, disagreement, greek_table, totals
+from curved_smiles import Parabola, surfaces
 
-
-@dataclass(frozen=True)
-class Parabola:
-    level: float
-    slope: float
-    curve: float
-
-    def implied_vol(
-        self, strike: FloatArray, years: FloatArray, forward: FloatArray, expiry_ms: IntArray
-    ) -> FloatArray:
-        k = np.clip(np.log(strike / forward), -1, 1)
-        return self.level + self.slope * k + self.curve * k**2
-
-
-surfaces = st.builds(Parabola, st.floats(0.3, 1.5), st.floats(-0.15, 0.15), st.floats(0.0, 0.5))
 rows = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "c"]),  # book

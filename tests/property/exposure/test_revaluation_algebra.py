@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.ids import CurrencyCode, ModelId
 from commonmode.core.result import Success
 from commonmode.exposure import (
@@ -20,26 +19,12 @@ from commonmode.exposure import (
     greek_table,
     revalue,
 )
+from curved_smiles import Parabola, surfaces
 
 BTC = CurrencyCode("BTC")
 INDEX = 30_000.0
 CURVED = ("power_perpetual", "everlasting_option")
 
-
-@dataclass(frozen=True)
-class Parabola:
-    level: float
-    slope: float
-    curve: float
-
-    def implied_vol(
-        self, strike: FloatArray, years: FloatArray, forward: FloatArray, expiry_ms: IntArray
-    ) -> FloatArray:
-        k = np.clip(np.log(strike / forward), -1, 1)
-        return self.level + self.slope * k + self.curve * k**2
-
-
-surfaces = st.builds(Parabola, st.floats(0.3, 1.5), st.floats(-0.15, 0.15), st.floats(0.0, 0.5))
 kinds = st.sampled_from(
     ["call", "put", "future", "perpetual", "spot", "power_perpetual", "everlasting_option"]
 )

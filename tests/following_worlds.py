@@ -109,12 +109,13 @@ def chain_moments(strength: float) -> np.ndarray:
     return np.block([[now, phi @ now], [(phi @ now).T, now]])
 
 
-def chain_strength(partial: float) -> float:
-    """Strength of the chain whose links have this partial correlation."""
+def chain_strength(partial: float, *, sender: int = 0) -> float:
+    """Strength of the chain whose link from this model has this partial correlation."""
 
     def off(strength: float) -> float:
         scores, scale = following_contributions(chain_moments(strength)[None], 6)
-        return float(scores.sum(axis=0)[0, 1, 0] * scale[0, 1, 0]) - partial
+        link = 0, sender + 1, sender
+        return float(scores.sum(axis=0)[link] * scale[link]) - partial
 
     return float(brentq(off, 0.01, 0.5))
 

@@ -28,9 +28,10 @@ from commonmode.core.errors import PanelError
 from commonmode.core.ids import TargetId
 from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
-from commonmode.stats.block_spread import block_interval
+from commonmode.stats.block_spread import block_interval, effective_degrees
 from commonmode.stats.blocks import (
     block_edges,
+    block_sums,
     choose_block_count,
     integrated_autocorrelation_time,
 )
@@ -127,7 +128,8 @@ class StrategyRiskCoupling:
         )
         p_same = same_bar.p_adjusted.reshape(s, n)
         least, most = block_interval(raw[..., self.lags])
-        needed = detectable_effect(test.critical, blocks)
+        carried = np.mean([_carried(t, edges) for t in each], axis=0)
+        even = 1.0 + effective_degrees(carried / np.maximum(carried.sum(axis=0), 1e-300))
         # The strongest of all lags is shown, so the interval has to hold for all of them.
         reach = float(stdtrit(blocks - 1, 1.0 - 0.025 / width))
         t, p = test.t.reshape(s, n, width), test.p_adjusted.reshape(s, n, width)
@@ -138,6 +140,7 @@ class StrategyRiskCoupling:
             money = _when_selling(each, i, signals, risk)
             for j in range(n):
                 best = int(np.argmax(t[i, j]))
+                needed = detectable_effect(test.critical, float(even[i, j]))
                 couplings.append(
                     SellingCoupling(
                         strategy=signals.models[i],
@@ -210,6 +213,12 @@ class StrategyRiskCoupling:
             flat = flat[np.isfinite(flat).all(axis=1)]
             times.append(integrated_autocorrelation_time(flat))
         return float(max(times))
+
+
+def _carried(target: _Target, edges: IntArray) -> FloatArray:
+    """What blocks would carry of a correlation: sizes multiplied and summed, shape (B, S, N)."""
+    sold, cut = (np.nan_to_num(np.abs(v)) for v in (target.sold_rest, target.cut_rest))
+    return block_sums(sold[:, :, None] * cut[:, None, :], edges)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -175,7 +175,8 @@ def _directions(
 def _contrast(blocks: FloatArray, filters: FloatArray) -> FloatArray:
     weights = np.concatenate([np.ones((len(filters), 1)), -filters], axis=1)
     now, then = blocks[:-1, :-1], blocks[:-1, 1:]
-    variance = np.einsum("ia,abii,ib->i", weights, now, weights)
+    # What is left holds the shock, of variance one; rounding of long memories may put it below.
+    variance = np.maximum(np.einsum("ia,abii,ib->i", weights, now, weights), 1.0)
     cross = np.einsum("ia,abij,jb->ij", weights, then, weights)
     unit = np.sqrt(np.outer(variance, variance))
     return np.asarray((cross - cross.T) / unit)

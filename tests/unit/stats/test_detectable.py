@@ -12,6 +12,8 @@ from commonmode.stats.detectable import (
     detectable_cofailure,
     detectable_correlation,
     detectable_effect,
+    detectable_move,
+    grown_effect,
     pair_form_variance,
 )
 from commonmode.stats.signflip import sign_flip_test
@@ -84,3 +86,46 @@ def test_reachable_cofailure_is_below_that_of_one_and_the_same_model() -> None:
     probability = np.full(200, 0.05)
     found = detectable_cofailure(probability, 4, 0.5, 2.5, noise=0.0)
     assert 1.0 < found < gaussian_pair_ratio(0.05, 0.95)
+
+
+def test_an_effect_with_its_noise_is_so_many_of_its_own_standard_errors() -> None:
+    for linear, square in ((0.0, 0.0), (1.0, 0.0), (2.0, 1.0), (0.5, -0.2)):
+        size = grown_effect(3.5, 0.1, linear, square)
+        error = 0.1 * np.sqrt(1 + linear * size + square * size**2)
+        assert size == pytest.approx(3.5 * error)
+    assert grown_effect(3.5, 0.3, 2.0, 1.0) == np.inf
+    assert grown_effect(np.inf, 0.3, 0.0, 0.0) == np.inf
+
+
+def test_counts_that_are_more_frequent_need_a_larger_excess() -> None:
+    """Power of a mean of breaches at the excess that counts its own noise, and at the plain one."""
+    level, rows, blocks = 0.025, 3000, 30
+    error = np.sqrt((1 / level - 1) / rows)
+    need = detectable_effect(1.645, blocks)
+    grown, plain = grown_effect(need, error, 1.0, 0.0), need * error
+    rng = np.random.default_rng(7)
+
+    def power(excess: float) -> float:
+        hits = rng.binomial(rows // blocks, level * (1 + excess), (4000, blocks))
+        c = hits / (rows * level) - 1 / blocks
+        return float(np.mean(c.sum(axis=1) > 1.645 * np.sqrt((c**2).sum(axis=1))))
+
+    assert power(grown) == pytest.approx(0.8, abs=0.06)
+    assert power(plain) < power(grown) - 0.05
+
+
+def test_a_move_of_a_random_answer_is_found_as_often_as_stated() -> None:
+    times, critical = 12, 2.2
+    rng = np.random.default_rng(1)
+    noise = 0.3 * rng.standard_normal((3, 20_000, times))
+    move = 0.3 * detectable_move(critical, times)
+    difference = np.abs(move + noise[1] - noise[0]) - np.abs(noise[2] - noise[0])
+    t = difference.sum(axis=1) / np.sqrt((difference**2).sum(axis=1))
+    assert np.mean(t > critical) == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_move_needs_times_and_answers() -> None:
+    assert detectable_move(3.0, 9) == np.inf
+    assert detectable_move(2.2, 24) < detectable_move(2.2, 12)
+    assert detectable_move(2.2, 12, fails=0.02) > detectable_move(2.2, 12)
+    assert detectable_move(2.2, 12, fails=0.5) == np.inf

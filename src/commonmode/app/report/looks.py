@@ -63,7 +63,7 @@ _WITH_INTERVAL: Final = {
     "models": ("apart_share", "apart_low_share", "apart_high_share"),
 }
 """Tables with an estimate and the ends of its interval, which are shown in one column."""
-_SAID_ALREADY: Final = {"cadences": "hours"}  # by the name of the interval
+_SAID_ALREADY: Final = {"cadences": ("hours", "family")}  # by interval and model
 _LEAST: Final = 0.0005  # below it three digits would say nothing where there is something
 _OPEN_ROWS: Final = 16  # a table that comes first and is no longer is shown, others are folded
 
@@ -107,8 +107,8 @@ def _table(table: Mapping[str, Any]) -> Table:
     value, low, high = (
         columns.index(name) if name else -1 for name in _WITH_INTERVAL.get(table["name"], _NONE)
     )
-    said_already = _SAID_ALREADY.get(table["name"], "")
-    shown = [i for i, name in enumerate(columns) if i not in (low, high) and name != said_already]
+    left_out = _SAID_ALREADY.get(table["name"], ())
+    shown = [i for i, name in enumerate(columns) if i not in (low, high) and name not in left_out]
     rows = []
     for row in table["rows"]:
         cells = [_shown(name, cell) for name, cell in zip(columns, row, strict=True)]

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import DataError
-from commonmode.pricing.least_squares import levenberg_marquardt
+from commonmode.pricing.least_squares import Solver, minimise_squares
 from commonmode.pricing.sabr import hagan_lognormal_vol
 
 __all__ = ["ALPHA_BOUNDS", "NU_BOUNDS", "SabrFit", "SabrSlices", "fit_sabr", "fit_sabr_slices"]
@@ -78,6 +78,7 @@ def fit_sabr_slices(
     weight: FloatArray,
     *,
     beta: float,
+    solver: Solver = "levenberg-marquardt",
 ) -> SabrSlices:
     """Fit alpha, rho, nu of every row for a fixed beta.
 
@@ -88,6 +89,7 @@ def fit_sabr_slices(
     years : float64, shape (E,)
     beta : float
         In [0, 1].
+    solver : {"levenberg-marquardt", "trust-region"}
     """
     share = weight / np.sum(weight, axis=1, keepdims=True)
     root = np.sqrt(years)
@@ -112,11 +114,12 @@ def fit_sabr_slices(
 
     ones = np.ones((len(years), 1))
     edge = np.arctanh(_MAX_RHO)
-    fit = levenberg_marquardt(
+    fit = minimise_squares(
         residuals,
         start,
         lower=ones * np.array([np.log(ALPHA_BOUNDS[0]), -edge, np.log(NU_BOUNDS[0])]),
         upper=ones * np.array([np.log(ALPHA_BOUNDS[1]), edge, np.log(NU_BOUNDS[1])]),
+        solver=solver,
     )
     alpha, rho, nu = unpack(fit.parameters)
     return SabrSlices(alpha, rho, nu, fit.cost, fit.converged)

@@ -13,6 +13,7 @@ from commonmode.market.chain import OptionChain
 from commonmode.pricing._compiled import Engine, use_numba
 from commonmode.pricing.batch import fit_sabr_batch
 from commonmode.pricing.fitted import SliceSurface, slice_table
+from commonmode.pricing.least_squares import Solver, check_solver
 from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.sabr import hagan_lognormal_vol
 from commonmode.pricing.sabr_fit import fit_sabr_slices
@@ -61,6 +62,8 @@ class SabrPerExpiry(QuotedModel):
         numpy starts at once; numba fits a surface several times faster after a second to load
         (several to compile, once): for hundreds of surfaces. The two agree to the tolerance of the
         fit, not to the bit.
+    solver : {"levenberg-marquardt", "trust-region"}
+        The second is scipy's, in numpy, whatever the engine: slower, to see what a search adds.
     venue, owner, purpose : str
         For the card.
     """
@@ -69,11 +72,13 @@ class SabrPerExpiry(QuotedModel):
 
     beta: float = 1.0
     engine: Engine = "numpy"
+    solver: Solver = "levenberg-marquardt"
 
     def __post_init__(self) -> None:
         """Check the options."""
         QuotedModel.__post_init__(self)
         use_numba(self.engine)
+        check_solver(self.solver, self.id)
         if not 0.0 <= self.beta <= 1.0:
             raise ConfigurationError(
                 f"beta={self.beta} of {self.id} is not in [0, 1]",
@@ -87,7 +92,7 @@ class SabrPerExpiry(QuotedModel):
         backbone = "sticky moneyness" if self.beta == 1.0 else f"sabr beta {self.beta:g}"
         return self._card(
             assumption=("sabr dynamics", backbone),
-            technique=("hagan expansion", "levenberg-marquardt"),
+            technique=("hagan expansion", self.solver),
             calibration=("each expiry on its own",),
             code=("commonmode.pricing.sabr", "commonmode.pricing.least_squares"),
         )
@@ -99,12 +104,12 @@ class SabrPerExpiry(QuotedModel):
             return selected
         s = selected.value
         quotes = (s.forward, s.strike, s.years, s.vol, s.weight)
-        if use_numba(self.engine):
+        if self.solver == "levenberg-marquardt" and use_numba(self.engine):
             batch = fit_sabr_batch(*quotes, beta=self.beta, engine="numba")
             alpha, rho, nu = (batch.column(name) for name in ("alpha", "rho", "nu"))
             converged = batch.converged
         else:
-            fit = fit_sabr_slices(*quotes, beta=self.beta)
+            fit = fit_sabr_slices(*quotes, beta=self.beta, solver=self.solver)
             alpha, rho, nu, converged = fit.alpha, fit.rho, fit.nu, fit.converged
         parameters = {
             "alpha": alpha,

@@ -16,6 +16,7 @@ from commonmode.core.units import YEAR_MS
 from commonmode.market.chain import OptionChain
 from commonmode.pricing._compiled import Engine, use_numba
 from commonmode.pricing.fitted import SliceSurface, SliceTable
+from commonmode.pricing.least_squares import Solver, check_solver
 from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.slices import ChainSlices
 from commonmode.pricing.ssvi import SsviSlices, ssvi_total_variance
@@ -74,6 +75,7 @@ def fit_chain_slices(
     start: FloatArray | None = None,
     huber: float = 0.0,
     engine: Engine = "auto",
+    solver: Solver = "levenberg-marquardt",
 ) -> Success[SurfaceFit] | Failure:
     """:func:`~commonmode.pricing.surface_fit.fit_surface` on selected quotes of a chain."""
     t = s.years[:, None]
@@ -87,6 +89,7 @@ def fit_chain_slices(
         start=start,
         huber=huber,
         engine=engine,
+        solver=solver,
     )
 
 
@@ -96,11 +99,12 @@ def _calibrate(
     family: SurfaceFamily,
     huber: float,
     engine: Engine,
+    solver: Solver,
 ) -> Success[SsviSurface] | Failure:
     if isinstance(selected, Failure):
         return selected
     s = selected.value
-    fit = fit_chain_slices(s, family=family, huber=huber, engine=engine)
+    fit = fit_chain_slices(s, family=family, huber=huber, engine=engine, solver=solver)
     if isinstance(fit, Failure):
         return Failure(
             fit.reason, f"{family} of {chain.underlying} at {chain.time_ms}: {fit.message}",
@@ -141,11 +145,13 @@ class _Joint(QuotedModel):
 
     huber: float = 0.0
     engine: Engine = "numpy"
+    solver: Solver = "levenberg-marquardt"
 
     def __post_init__(self) -> None:
         """Check the options."""
         QuotedModel.__post_init__(self)
         use_numba(self.engine)
+        check_solver(self.solver, self.id)
         if not self.huber >= 0.0:
             raise ConfigurationError(
                 f"huber={self.huber} of {self.id} is negative",
@@ -154,13 +160,13 @@ class _Joint(QuotedModel):
 
     def _fit(self, chain: OptionChain, family: SurfaceFamily) -> Success[SsviSurface] | Failure:
         selected = self._slices(chain)
-        return _calibrate(chain, selected, family, self.huber, self.engine)
+        return _calibrate(chain, selected, family, self.huber, self.engine, self.solver)
 
     def _joint_card(self, shape: str) -> Card:
         robust = ("huber weights",) if self.huber > 0 else ()
         return self._card(
             assumption=("sticky moneyness", shape, "no static arbitrage"),
-            technique=("levenberg-marquardt", *robust),
+            technique=(self.solver, *robust),
             calibration=("all expiries jointly",),
             code=("commonmode.pricing.ssvi", "commonmode.pricing.surface_fit"),
         )
@@ -212,6 +218,8 @@ class EssviJoint(_Joint):
     engine : {"auto", "numba", "numpy"}
         numpy takes a few milliseconds per surface and starts at once; numba takes less than one,
         after a second to load (several to compile, once): for hundreds of surfaces.
+    solver : {"levenberg-marquardt", "trust-region"}
+        The second is scipy's, in numpy, whatever the engine: slower, to see what a search adds.
     venue, owner, purpose : str
         For the card.
     """

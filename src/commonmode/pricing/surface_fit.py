@@ -26,7 +26,8 @@ from commonmode.pricing._surface_maps import (
     ssvi_power_map,
 )
 from commonmode.pricing.batch import huber_factor
-from commonmode.pricing.ssvi import SsviSlices, ssvi_derivatives
+from commonmode.pricing.least_squares import Solver, trust_region_search
+from commonmode.pricing.ssvi import SsviSlices, ssvi_derivatives, ssvi_total_variance
 
 __all__ = ["SurfaceFamily", "SurfaceFit", "fit_surface"]
 
@@ -205,6 +206,41 @@ def _numpy_fit(
     return u, cost, used if done else -used, s, d, normal
 
 
+def _trust_fit(
+    kind: int,
+    u: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    k: FloatArray,
+    w: FloatArray,
+    om: FloatArray,
+    max_iterations: int,
+    tolerance: float,
+) -> tuple[FloatArray, float, int, FloatArray, FloatArray, FloatArray]:
+    """The same minimum as :func:`_numpy_fit`, by scipy's trust region."""
+    n, root = len(k), np.sqrt(om)
+    s, d = np.empty((3, n)), np.empty((n, 3, len(u)))
+
+    def residuals(at: FloatArray) -> FloatArray:
+        _MAPS[kind](at, s[0], s[1], s[2], d)
+        made = ssvi_total_variance(k, s[0][:, None], s[1][:, None], s[2][:, None])
+        return np.asarray(root * (made - w)).ravel()
+
+    def jacobian(at: FloatArray) -> FloatArray:
+        _MAPS[kind](at, s[0], s[1], s[2], d)
+        f = ssvi_derivatives(k, s[0][:, None], s[1][:, None], s[2][:, None])
+        j = np.stack([f.by_theta, f.by_rho, f.by_psi], axis=1)
+        made = np.einsum("en,epn,epP->enP", root, j, d)
+        return np.asarray(made).reshape(-1, len(at))
+
+    found, done, used = trust_region_search(
+        residuals, jacobian, u, lower=lower, upper=upper, tolerance=tolerance,
+        max_evaluations=max_iterations,
+    )  # fmt: skip
+    cost, _, normal, slices, by_free = _numpy_sums(kind, found, k, w, om)
+    return found, cost, used if done else -used, slices, by_free, normal
+
+
 def _spread(
     normal: FloatArray, d: FloatArray, live: BoolArray, variance: float
 ) -> tuple[FloatArray, float]:
@@ -238,6 +274,7 @@ def fit_surface(
     max_iterations: int = 200,
     tolerance: float = 1e-7,
     engine: Engine = "auto",
+    solver: Solver = "levenberg-marquardt",
 ) -> Success[SurfaceFit] | Failure:
     """Fit all expiries jointly.
 
@@ -257,6 +294,8 @@ def fit_surface(
     max_iterations, tolerance
         A fit rests when a step promises less than this share of its cost.
     engine : {"auto", "numba", "numpy"}
+    solver : {"levenberg-marquardt", "trust-region"}
+        A trust region runs in numpy, whatever the engine.
 
     Returns
     -------
@@ -296,7 +335,8 @@ def fit_surface(
     base /= np.sum(base * w * w)
     mean = float(np.mean(np.sum(base * w, axis=1) / np.sum(base, axis=1)))
     lower, upper = _box(kind, n, mean)
-    fast = use_numba(engine)
+    fast = use_numba(engine) and solver == "levenberg-marquardt"
+    search = _numpy_fit if solver == "levenberg-marquardt" else _trust_fit
     if start is not None and start.shape == lower.shape and np.all(np.isfinite(start)):
         u = np.clip(start, lower, upper)
     else:
@@ -321,7 +361,7 @@ def fit_surface(
                 normal,
             )  # fmt: skip
         else:
-            u, cost, more, s, d, normal = _numpy_fit(
+            u, cost, more, s, d, normal = search(
                 kind, u, lower, upper, x, w, om, max_iterations, tolerance
             )
         used += abs(more)

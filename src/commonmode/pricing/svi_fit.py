@@ -19,7 +19,7 @@ from scipy.optimize import least_squares
 
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import DataError
-from commonmode.pricing.least_squares import levenberg_marquardt
+from commonmode.pricing.least_squares import Solver, minimise_squares
 from commonmode.pricing.svi import SviRaw, svi_total_variance
 
 __all__ = ["SviFit", "SviSlices", "fit_svi", "fit_svi_slices", "polish_svi"]
@@ -107,7 +107,13 @@ def _inner(
     return a, d, c, np.asarray(miss * np.sqrt(weight))
 
 
-def fit_svi_slices(k: FloatArray, total_variance: FloatArray, weight: FloatArray) -> SviSlices:
+def fit_svi_slices(
+    k: FloatArray,
+    total_variance: FloatArray,
+    weight: FloatArray,
+    *,
+    solver: Solver = "levenberg-marquardt",
+) -> SviSlices:
     """Fit every row.
 
     Parameters
@@ -115,6 +121,7 @@ def fit_svi_slices(k: FloatArray, total_variance: FloatArray, weight: FloatArray
     k, total_variance, weight : float64, shape (E, n)
         Log-moneyness, total variance, weights of squared total-variance errors (0: padding).
         Each row needs two different k with positive weight.
+    solver : {"levenberg-marquardt", "trust-region"}
     """
     total = np.sum(weight, axis=1, keepdims=True)
     share = weight / total
@@ -134,11 +141,12 @@ def fit_svi_slices(k: FloatArray, total_variance: FloatArray, weight: FloatArray
         return np.asarray(_inner(k, total_variance, share, m, sigma)[3] / unit[:, None])
 
     ones = np.ones((len(k), 1))
-    fit = levenberg_marquardt(
+    fit = minimise_squares(
         residuals,
         start_grid(),
         lower=ones * np.array([_BOX_M[0], np.log(_BOX_SIGMA[0])]),
         upper=ones * np.array([_BOX_M[1], np.log(_BOX_SIGMA[1])]),
+        solver=solver,
     )
     m, sigma = low + fit.parameters[:, 0] * span, np.exp(fit.parameters[:, 1]) * span
     a, d, c, miss = (value[0] for value in _inner(k, total_variance, share, m[None], sigma[None]))

@@ -13,6 +13,7 @@ from commonmode.market.chain import OptionChain
 from commonmode.pricing._compiled import Engine, use_numba
 from commonmode.pricing.batch import fit_svi_batch
 from commonmode.pricing.fitted import SliceSurface, slice_table
+from commonmode.pricing.least_squares import Solver, check_solver
 from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.svi import svi_durrleman_g, svi_total_variance
 from commonmode.pricing.svi_fit import fit_svi_slices
@@ -61,6 +62,8 @@ class SviPerExpiry(QuotedModel):
         numpy starts at once; numba fits a surface several times faster after a second to load
         (several to compile, once): for hundreds of surfaces. The two agree to the tolerance of the
         fit, not to the bit.
+    solver : {"levenberg-marquardt", "trust-region"}
+        The second is scipy's, in numpy, whatever the engine: slower, to see what a search adds.
     venue, owner, purpose : str
         For the card.
     """
@@ -69,18 +72,20 @@ class SviPerExpiry(QuotedModel):
 
     min_quotes: int = 6
     engine: Engine = "numpy"
+    solver: Solver = "levenberg-marquardt"
 
     def __post_init__(self) -> None:
         """Check the options."""
         QuotedModel.__post_init__(self)
         use_numba(self.engine)
+        check_solver(self.solver, self.id)
 
     @property
     def card(self) -> Card:
         """What it is made of."""
         return self._card(
             assumption=("sticky moneyness", "svi smile shape"),
-            technique=("svi quasi-explicit", "levenberg-marquardt"),
+            technique=("svi quasi-explicit", self.solver),
             calibration=("each expiry on its own",),
             code=("commonmode.pricing.svi", "commonmode.pricing.least_squares"),
         )
@@ -94,11 +99,11 @@ class SviPerExpiry(QuotedModel):
         k, t = s.log_moneyness, s.years[:, None]
         # Squared volatility errors to first order: dw = 2 vol T dvol.
         w, weight = s.vol**2 * t, s.weight / (2.0 * s.vol * t) ** 2
-        if use_numba(self.engine):
+        if self.solver == "levenberg-marquardt" and use_numba(self.engine):
             batch = fit_svi_batch(k, w, weight, engine="numba")
             raw, converged = {name: batch.column(name) for name in _RAW}, batch.converged
         else:
-            fit = fit_svi_slices(k, w, weight)
+            fit = fit_svi_slices(k, w, weight, solver=self.solver)
             raw, converged = {name: getattr(fit, name) for name in _RAW}, fit.converged
         column = {name: value[:, None] for name, value in raw.items()}
         with np.errstate(invalid="ignore"):

@@ -1,4 +1,7 @@
-"""Levenberg-Marquardt with a given Jacobian, many problems at once, in a box by projection."""
+"""Levenberg-Marquardt with a given Jacobian, many problems at once, in a box by projection.
+
+Or scipy's trust region reflective, one problem after another.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Final
 import numpy as np
 
 from commonmode.core.arrays import BoolArray, FloatArray, IntArray
+from commonmode.pricing.least_squares import trust_region_search
 
-__all__ = ["Descent", "Residuals", "descend"]
+__all__ = ["Descent", "Residuals", "descend", "descend_by_trust_region"]
 
 Residuals = Callable[[FloatArray, IntArray], tuple[FloatArray, FloatArray]]
 """Parameters (m, p) of the problems at rows (m,) to residuals (m, n) and derivatives (m, p, n).
@@ -134,6 +138,49 @@ def descend(
         )
         growth = np.where(better, 2.0, 2.0 * growth)
     return Descent(x, r, jacobian, cost, converged, evaluations)
+
+
+def descend_by_trust_region(
+    residuals: Residuals,
+    start: FloatArray,
+    *,
+    lower: FloatArray,
+    upper: FloatArray,
+    max_evaluations: int = 100,
+    tolerance: float = 1e-7,
+) -> Descent:
+    """Minimise each sum of squares by scipy's trust region; arguments as :func:`descend`."""
+    x = np.clip(start, lower, upper)
+    count = len(x)
+    converged = np.zeros(count, dtype=np.bool_)
+    evaluations = np.zeros(count, dtype=np.int64)
+    for e in range(count):
+        row = np.array([e])
+        seen: list[tuple[bytes, FloatArray, FloatArray]] = []
+
+        def both(
+            u: FloatArray,
+            row: IntArray = row,
+            seen: list[tuple[bytes, FloatArray, FloatArray]] = seen,
+        ) -> tuple[FloatArray, FloatArray]:
+            # Scipy asks for the residuals of a point and then for its derivatives: they come at
+            # once.
+            if not seen or seen[0][0] != u.tobytes():
+                r, jacobian = residuals(u[None], row)
+                seen[:] = [(u.tobytes(), r[0], jacobian[0].T)]
+            return seen[0][1], seen[0][2]
+
+        x[e], converged[e], evaluations[e] = trust_region_search(
+            lambda u, both=both: both(u)[0],  # type: ignore[misc]
+            lambda u, both=both: both(u)[1],  # type: ignore[misc]
+            x[e],
+            lower=lower,
+            upper=upper,
+            tolerance=tolerance,
+            max_evaluations=max_evaluations,
+        )
+    r, jacobian = residuals(x, np.arange(count))
+    return Descent(x, r, jacobian, np.einsum("bn,bn->b", r, r), converged, evaluations)
 
 
 def _promise(gradient: FloatArray, normal: FloatArray, step: FloatArray) -> FloatArray:

@@ -18,13 +18,14 @@ from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.pricing._normalised import normal_density
 from commonmode.pricing.black76 import black76_price
 from commonmode.pricing.fourier.book import PutBook, widened
-from commonmode.pricing.fourier.descent import Descent, descend
+from commonmode.pricing.fourier.descent import Descent, descend, descend_by_trust_region
 from commonmode.pricing.fourier.spaces import (
     SPACES,
     CalibratedModel,
     ParameterSpace,
     of_parameters,
 )
+from commonmode.pricing.least_squares import Solver
 
 __all__ = ["CfFit", "Scope", "fit_cf"]
 
@@ -91,6 +92,7 @@ def fit_cf(
     scope: Scope = "chain",
     start: FloatArray | None = None,
     outlier: float = 4.0,
+    solver: Solver = "levenberg-marquardt",
 ) -> Success[CfFit] | Failure:
     """Fit one law to all expiries together, or one to each.
 
@@ -105,6 +107,7 @@ def fit_cf(
         Where to start, e.g. the last fit; otherwise from the volatilities at the money.
     outlier : float
         Residuals beyond this many robust standard deviations lose weight (Huber); inf: none do.
+    solver : {"levenberg-marquardt", "trust-region"}
 
     Returns
     -------
@@ -140,7 +143,7 @@ def fit_cf(
     found: Descent | None = None
     widenings = reweightings = 0
     for _ in range(_WIDENINGS + _REWEIGHTINGS + 1):
-        found = _search(space, book, target, scale * np.sqrt(robust), x)
+        found = _search(space, book, target, scale * np.sqrt(robust), x, solver)
         total += found.evaluations
         if not np.any(np.isfinite(found.cost)):
             return Failure(
@@ -190,22 +193,24 @@ def _search(
     target: FloatArray,
     scale: FloatArray,
     start: FloatArray,
+    solver: Solver,
 ) -> Descent:
     """From the starts (S, G, p), the best of which goes on after a few steps; one per group."""
     starts, groups, p = start.shape
     expiries, n = target.shape
     lower, upper = space.coordinates(space.lower), space.coordinates(space.upper)
     per_group = expiries // groups
-    size = 0
+    asked = np.arange(groups)
     part = (book, target, scale)
+    search = descend if solver == "levenberg-marquardt" else descend_by_trust_region
 
     def residuals(x: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        nonlocal part, size
-        if len(rows) != size:  # groups have come to rest, or a new descent begins
+        nonlocal part, asked
+        if not np.array_equal(rows, asked):  # groups have come to rest, or a new descent begins
             part = (
                 (book, target, scale) if len(rows) == groups else _rows(book, target, scale, rows)
             )
-            size = len(rows)
+            asked = rows
         here, wanted, weight = part
         at = space.parameters(x)
         with np.errstate(all="ignore"):
@@ -221,13 +226,13 @@ def _search(
     tried, x = np.zeros(groups, dtype=np.int64), start[0]
     if starts > 1:
         first = [
-            descend(residuals, at, lower=lower, upper=upper, max_evaluations=_TRIED) for at in start
+            search(residuals, at, lower=lower, upper=upper, max_evaluations=_TRIED) for at in start
         ]
         cost = np.stack([np.where(np.isfinite(f.cost), f.cost, np.inf) for f in first])
         best = np.argmin(cost, axis=0)
         x = np.stack([f.x for f in first])[best, np.arange(groups)]
         tried = np.sum([f.evaluations for f in first], axis=0)
-    found = descend(residuals, x, lower=lower, upper=upper)
+    found = search(residuals, x, lower=lower, upper=upper)
     return replace(found, evaluations=found.evaluations + tried)
 
 

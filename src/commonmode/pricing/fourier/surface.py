@@ -23,6 +23,7 @@ from commonmode.pricing.fourier.model import CharacteristicModel
 from commonmode.pricing.fourier.price import cf_implied_vol
 from commonmode.pricing.fourier.spaces import SPACES, CalibratedModel
 from commonmode.pricing.implied_vol import normalised_black_implied_vol
+from commonmode.pricing.least_squares import Solver, check_solver
 from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.slices import (
     ChainSlices,
@@ -113,6 +114,8 @@ class _CfModel(QuotedModel):
         Strikes that a slice needs; with one law for each, more than it has parameters.
     outlier : float
         Quotes that miss by more robust standard deviations than this lose weight; inf: none.
+    solver : {"levenberg-marquardt", "trust-region"}
+        The second is scipy's, one problem after another: slower, to see what a search adds.
     venue, owner, purpose : str
         For the card.
     """
@@ -123,6 +126,7 @@ class _CfModel(QuotedModel):
     scope: Scope = "chain"
     min_quotes: int = 6
     outlier: float = 4.0
+    solver: Solver = "levenberg-marquardt"
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -134,6 +138,7 @@ class _CfModel(QuotedModel):
             raise ConfigurationError(
                 f"outlier={self.outlier} of {self.id} is not positive", remedy="inf switches it off"
             )
+        check_solver(self.solver, self.id)
         least = 1 + (len(SPACES[self.kind].names) if self.scope == "expiry" else 0)
         check_quote_options(self.quotes, self.weighting, self.min_quotes, least=least)
 
@@ -144,7 +149,7 @@ class _CfModel(QuotedModel):
         robust = ("huber outlier weights",) if np.isfinite(self.outlier) else ()
         return self._card(
             assumption=("sticky moneyness", *self.assumption),
-            technique=("characteristic function", "cosine series", "levenberg-marquardt"),
+            technique=("characteristic function", "cosine series", self.solver),
             calibration=(*robust, together),
             code=("commonmode.pricing.fourier",),
         )
@@ -175,6 +180,7 @@ class _CfModel(QuotedModel):
             s.weight,
             scope=self.scope,
             outlier=self.outlier,
+            solver=self.solver,
             start=None if previous is None else self._start(previous, s.expiry_ms),
         )
         if isinstance(made, Failure):

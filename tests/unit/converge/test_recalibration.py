@@ -148,7 +148,7 @@ def test_sentences_use_the_level_of_the_tests() -> None:
     turns = Procyclicality(flips=99, alpha=0.2).fit(cycle(2)).result_
     assert turns.alpha == 0.2
     assert "No excess of the crowd" in replace(turns, alpha=0.5 * turns.p_crowd).sentence
-    assert "the cycle (p" in replace(turns, alpha=1.0).sentence
+    assert "the cycle (excess slope" in replace(turns, alpha=1.0).sentence
 
 
 def test_what_has_no_cycle_is_refused() -> None:

@@ -326,6 +326,10 @@ def _against_cards(
                 moved = [k for k in moved if broke[i, k] or size[k] >= material]
             if bool(moved) == (key in declared[model]):
                 continue
+            if not moved:
+                mine = [k for k in mine if responses.interventions[k].must_move]
+                if not mine:
+                    continue
             best = (
                 max(moved, key=lambda k: (broke[i, k], size[k]))
                 if moved

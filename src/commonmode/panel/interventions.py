@@ -61,6 +61,9 @@ class Intervention(Generic[D]):
     on_cards : bool
         False for a probe that stands for nothing a card could name (e.g. of a memory's length); it
         enters similarity, but is not held against the cards.
+    must_move : bool
+        False where a model may rest on the part and yet keep still, as a well-posed fit does under
+        another optimiser: keeping still is then not held against its card.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Intervention(Generic[D]):
     perturb: Callable[[D, np.random.Generator], D] | None = None
     swap: Callable[[Any], Any] | None = None
     on_cards: bool = True
+    must_move: bool = True
 
     def __post_init__(self) -> None:
         """Check that one thing is changed."""

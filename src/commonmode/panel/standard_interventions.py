@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from math import inf
@@ -50,6 +50,15 @@ _SWAPS: Final[tuple[tuple[str, Any, Any, Layer, str, str], ...]] = (
      "quotes weighted by their spreads instead of vega"),
     ("outlier", 4.0, inf, Layer.CALIBRATION, "huber outlier weights",
      "no outlier is weighted down"),
+)  # fmt: skip
+
+
+# Value of ``solver``, what it becomes, and the part on the cards that it is the search of. One part
+# of a likelihood for each law of innovations: whoever has no setting for them has normal ones.
+_SEARCHES: Final[tuple[tuple[str, str, Layer, str, str], ...]] = (
+    ("slsqp", "trust-constr", Layer.CALIBRATION, "maximum likelihood, normal", "normal"),
+    ("slsqp", "trust-constr", Layer.CALIBRATION, "maximum likelihood, student", "student"),
+    ("levenberg-marquardt", "trust-region", Layer.TECHNIQUE, "levenberg-marquardt", ""),
 )  # fmt: skip
 
 
@@ -128,12 +137,13 @@ def memory_interventions(
 def setting_interventions(
     models: Sequence[Model], *, shorter: float = 0.8
 ) -> tuple[Intervention[Any], ...]:
-    """What the models say of their own settings, changed: windows, tails, engines.
+    """What the models say of their own settings, changed: windows, tails, optimisers, engines.
 
     For models that are dataclasses. Each window (its component: ``500 h window``) is made
     ``shorter`` times as long and each decay forgets twice as slowly; normal innovations become
     Student's or the window's own, whichever the model knows, and Student's normal; leverage goes;
-    weights become others; the numpy engine becomes the compiled one.
+    weights become others; likelihoods are maximised and squares minimised by another optimiser; the
+    numpy engine becomes the compiled one.
     """
     settings = [_settings(model) for model in models]
     windows = sorted({s["window"] for s in settings if isinstance(s.get("window"), int)})
@@ -183,6 +193,19 @@ def setting_interventions(
                 swap=_fatter,
             )
         )
+    found += [
+        Intervention(
+            name=f"{part}: {becomes} instead of {was}",
+            layer=layer,
+            component=ComponentId(part),
+            size=1.0,
+            unit="optimiser",
+            swap=_other_search(part, was, becomes, innovations),
+            must_move=False,
+        )
+        for was, becomes, layer, part, innovations in _SEARCHES
+        if any(_searches(s, was, innovations) for s in settings)
+    ]
     if any(s.get("engine") == "numpy" for s in settings):
         found.append(
             Intervention(
@@ -246,6 +269,28 @@ def _settings(model: Any) -> dict[str, Any]:
     if not is_dataclass(model) or isinstance(model, type):
         return {}
     return {field.name: getattr(model, field.name) for field in fields(model)}
+
+
+def _searches(settings: Mapping[str, Any], solver: str, innovations: str) -> bool:
+    """Whether this is the search of this law; no law is any law."""
+    law = settings.get("innovations", "normal")
+    return settings.get("solver") == solver and (not innovations or law == innovations)
+
+
+def _other_search(part: str, was: str, becomes: str, innovations: str) -> Callable[[Any], Any]:
+    """The model with another optimiser; one whose search cannot be changed says nothing."""
+
+    def swap(model: Any) -> Any:
+        if _searches(_settings(model), was, innovations):
+            return swap_field("solver", was, becomes)(model)
+        if any(use.component == part for use in model.card.components):
+            raise ConfigurationError(
+                f"{model.id} declares {part} and has no setting for the optimiser",
+                remedy=f"give it a field solver that may be {was!r} or {becomes!r}",
+            )
+        return model
+
+    return swap
 
 
 def _fatter(model: Any) -> Any:

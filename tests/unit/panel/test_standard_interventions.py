@@ -81,10 +81,13 @@ def test_settings_are_found_on_the_models_themselves() -> None:
     assert fatter(MODELS[3]).innovations == "empirical"
     assert fatter(MODELS[0]) is MODELS[0]
     svi = SURFACE_MODELS["svi"](id=ModelId("svi"))
-    weights, engine = setting_interventions((svi,))
+    weights, search, engine = setting_interventions((svi,))
     assert weights.component in {use.component for use in svi.card.components}
     assert weights.swap is not None
     assert weights.swap(svi).weighting == "spread"
+    assert search.swap is not None
+    assert search.swap(svi).solver == "trust-region"
+    assert search.component in {use.component for use in svi.card.components}
     assert engine.layer is Layer.CODE
     assert engine.swap is not None
     assert engine.swap(svi).engine == "numba"

@@ -40,6 +40,7 @@ def summary(one: Tried) -> Finding:
     graph = one.graph
     tried = {(change.layer, change.component) for change in graph.interventions if change.on_cards}
     declared = {(use.layer, use.component) for card in one.cards for use in card.components}
+    share = len(declared & tried) / len(declared) if declared else float("nan")
     wrong = [d.fault for d in graph.disagreements]
     undeclared, unused = wrong.count(CardFault.UNDECLARED), wrong.count(CardFault.UNUSED)
     known = graph.detectable[np.isfinite(graph.detectable)]
@@ -67,9 +68,9 @@ def summary(one: Tried) -> Finding:
     sentence = (
         f"{one.family.capitalize()}: {len(graph.models)} models under {len(graph.interventions)} "
         f"changes {one.when}. Of the {len(declared)} parts on their cards {len(declared & tried)} "
-        f"were changed; {undeclared} uses are not declared and {unused} declared parts have no "
-        f"effect, of {len(graph.models) * len(tried)} pairs tried. {moved}; {moves_found(least)} "
-        f"in every model; {chance}. What to do: {todo}."
+        f"({share:.0%}) were changed; {undeclared} uses are not declared and {unused} declared "
+        f"parts have no effect, of {len(graph.models) * len(tried)} pairs tried. {moved}; "
+        f"{moves_found(least)} in every model; {chance}. What to do: {todo}."
     )
     numbers = {
         "models": float(len(graph.models)),
@@ -77,6 +78,7 @@ def summary(one: Tried) -> Finding:
         "times": float(graph.times),
         "parts_declared": float(len(declared)),
         "parts_changed": float(len(declared & tried)),
+        "share_changed": share,
         "undeclared": float(undeclared),
         "unused": float(unused),
         "moves": float(graph.moves.sum()),
@@ -124,6 +126,8 @@ def uses(tried: Sequence[Tried]) -> LookTable:
                 if not measured and not said:
                     continue
                 verdict = "agree" if said else "below what a card has to declare"
+                if said and not measured:
+                    verdict = "changed and kept still, as it may"
                 if (layer, component) in probes:
                     verdict = "no card names it"
                 if key in fault:

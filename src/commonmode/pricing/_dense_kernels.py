@@ -11,8 +11,6 @@ from commonmode.core.arrays import BoolArray, FloatArray, IntArray
 from commonmode.pricing._compiled import compiled
 
 __all__ = [
-    "Sums",
-    "add_to_sums",
     "cholesky",
     "clear",
     "condition_of",
@@ -21,7 +19,6 @@ __all__ = [
     "damped_step",
     "reweight",
     "substitute",
-    "write_sums",
 ]
 
 
@@ -157,38 +154,6 @@ def condition_of(a: FloatArray, p: int) -> float:
     for i in range(1, p):
         low, high = min(low, a[i, i]), max(high, a[i, i])
     return float(np.sqrt(high / low)) if low > 0.0 else np.inf
-
-
-Sums = tuple[float, float, float, float, float, float, float, float, float, float]
-"""Cost, gradient (3) and normal matrix (6, lower, row by row) of a fit in three parameters."""
-
-
-@compiled
-def add_to_sums(sums: Sums, om: float, miss: float, j0: float, j1: float, j2: float) -> Sums:
-    """The sums with one quote more: weight, error and derivatives."""
-    o0, o1, o2 = om * j0, om * j1, om * j2
-    return (
-        sums[0] + om * miss * miss,
-        sums[1] + o0 * miss,
-        sums[2] + o1 * miss,
-        sums[3] + o2 * miss,
-        sums[4] + o0 * j0,
-        sums[5] + o1 * j0,
-        sums[6] + o1 * j1,
-        sums[7] + o2 * j0,
-        sums[8] + o2 * j1,
-        sums[9] + o2 * j2,
-    )
-
-
-@compiled
-def write_sums(sums: Sums, grad: FloatArray, normal: FloatArray) -> float:
-    """Gradient and the whole normal matrix to their arrays; the cost."""
-    grad[0], grad[1], grad[2] = sums[1], sums[2], sums[3]
-    normal[0, 0], normal[1, 1], normal[2, 2] = sums[4], sums[6], sums[9]
-    normal[1, 0], normal[2, 0], normal[2, 1] = sums[5], sums[7], sums[8]
-    normal[0, 1], normal[0, 2], normal[1, 2] = sums[5], sums[7], sums[8]
-    return sums[0]
 
 
 @compiled

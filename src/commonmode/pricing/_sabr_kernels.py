@@ -10,7 +10,6 @@ import numpy as np
 from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.pricing._compiled import compiled
 from commonmode.pricing._dense_kernels import (
-    add_to_sums,
     cholesky,
     clear,
     copy_to,
@@ -18,7 +17,6 @@ from commonmode.pricing._dense_kernels import (
     damped_step,
     reweight,
     substitute,
-    write_sums,
 )
 
 __all__ = ["sabr_rows"]
@@ -104,15 +102,30 @@ def sabr_sums(
     alpha, rho, nu = np.exp(u[0]) * scale, np.tanh(u[1]), np.exp(u[2]) / np.sqrt(years)
     chain = 1.0 - rho * rho
     above, below = 1.0 / (1.0 - rho), 1.0 / (1.0 + rho)
-    sums = (0.0,) * 10
+    cost, g0, g1, g2 = 0.0, 0.0, 0.0, 0.0
+    n00, n10, n11, n20, n21, n22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         z = sabr_point(
             log_fk[i], power[i], bend[i], lean, beta, years, alpha, rho, nu, above, below, jac
         )
         z -= vol[i]
         miss[i] = z
-        sums = add_to_sums(sums, om[i], z, jac[0], jac[1] * chain, jac[2])
-    return write_sums(sums, grad, normal)
+        j0, j1, j2 = jac[0], jac[1] * chain, jac[2]
+        o0, o1, o2 = om[i] * j0, om[i] * j1, om[i] * j2
+        cost += om[i] * z * z
+        g0 += o0 * z
+        g1 += o1 * z
+        g2 += o2 * z
+        n00 += o0 * j0
+        n10 += o1 * j0
+        n11 += o1 * j1
+        n20 += o2 * j0
+        n21 += o2 * j1
+        n22 += o2 * j2
+    grad[0], grad[1], grad[2] = g0, g1, g2
+    normal[0, 0], normal[1, 0], normal[1, 1] = n00, n10, n11
+    normal[2, 0], normal[2, 1], normal[2, 2] = n20, n21, n22
+    return cost
 
 
 @compiled

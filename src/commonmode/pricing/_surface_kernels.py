@@ -11,7 +11,7 @@ import numpy as np
 from commonmode.core.arrays import FloatArray
 from commonmode.pricing import _surface_maps
 from commonmode.pricing._compiled import compiled
-from commonmode.pricing._dense_kernels import add_to_sums, clear, copy_to, damped_step, write_sums
+from commonmode.pricing._dense_kernels import clear, copy_to, damped_step
 
 __all__ = ["joint_fit", "slice_starts"]
 
@@ -33,7 +33,8 @@ def slice_sums(
     normal: FloatArray,
 ) -> float:
     """Cost, gradient and normal matrix of one slice in (theta, rho, psi)."""
-    sums = (0.0,) * 10
+    cost, g0, g1, g2 = 0.0, 0.0, 0.0, 0.0
+    n00, n01, n02, n11, n12, n22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     both = theta * rho
     for i in range(len(k)):
         z = psi * k[i]
@@ -43,8 +44,22 @@ def slice_sums(
         j0 = 0.5 * (1.0 + (z * rho + theta) * inverse)
         j1 = 0.5 * z * (1.0 + theta * inverse)
         j2 = 0.5 * k[i] * (rho + (z + both) * inverse)
-        sums = add_to_sums(sums, om[i], miss, j0, j1, j2)
-    return write_sums(sums, grad, normal)
+        o0, o1, o2 = om[i] * j0, om[i] * j1, om[i] * j2
+        cost += om[i] * miss * miss
+        g0 += o0 * miss
+        g1 += o1 * miss
+        g2 += o2 * miss
+        n00 += o0 * j0
+        n01 += o0 * j1
+        n02 += o0 * j2
+        n11 += o1 * j1
+        n12 += o1 * j2
+        n22 += o2 * j2
+    grad[0], grad[1], grad[2] = g0, g1, g2
+    normal[0, 0], normal[1, 1], normal[2, 2] = n00, n11, n22
+    normal[0, 1], normal[0, 2], normal[1, 2] = n01, n02, n12
+    normal[1, 0], normal[2, 0], normal[2, 1] = n01, n02, n12
+    return cost
 
 
 @compiled

@@ -34,7 +34,8 @@ _HEADINGS: Final = {
 }
 _OPENINGS: Final = {
     "interventions": "Feeds, settings, optimisers and the length of memory were changed one at a "
-    "time, and every model asked again; parts of the cards that nobody can change stand in the notes.",
+    "time, and every model asked again; parts of the cards that nobody can change stand in the "
+    "notes.",
     "cadence": "Every model was refitted at several intervals and judged out of sample; an "
     "interval is acceptable if it is known to lose less than the share stated, and of those the "
     "longest is recommended.",

@@ -17,6 +17,7 @@ from commonmode.core.result import Failure, FailureReason
 
 __all__ = [
     "FOUND",
+    "LATER_OR_AFTER",
     "Finding",
     "between",
     "failure_sentence",
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 FOUND: Final = "would have been found with 80 % probability"
+LATER_OR_AFTER: Final = (
+    "answers later to the same news (a slower filter) or follows, which cannot be told apart"
+)
+"""Of one that is seen after another: independent volatility filters of one market are too."""
 
 
 @dataclass(frozen=True, slots=True)

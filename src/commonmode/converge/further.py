@@ -245,6 +245,10 @@ def _not_applicable(name: str, panel: ErrorPanel) -> Failure | None:
 
 def _propagation(panel: str, result: PropagationResult) -> tuple[Finding, ...]:
     severity = severity_of(result.rejects, result.strongest, SMALL_CORRELATION)
+    if result.rejects and result.swamped:
+        severity = Severity.NOTE
+    elif not result.rejects and result.blind:
+        severity = Severity.UNKNOWN
     return (Finding("propagation", panel, severity, result.sentence, result.numbers),)
 
 
@@ -258,11 +262,13 @@ def _tail(panel: str, result: TailPropagationResult) -> tuple[Finding, ...]:
         "same_time_high": result.same_time_interval[1],
         "minimum_detectable": result.minimum_detectable,
     }
-    lift = max((link.lift for link in result.links), default=1.0)
     if result.links:
         first = result.links[0]
         numbers |= {"lift": first.lift, "low": first.interval[0], "high": first.interval[1]}
-    severity = severity_of(result.rejects, lift - 1.0, SMALL_SHARE)
+    # Later is not after: independent filters, fast and slow, are linked too. A note at most.
+    severity = Severity.NOTE if result.rejects else Severity.FINE
+    if not result.rejects and not result.minimum_detectable < 1.0 / result.level:
+        severity = Severity.UNKNOWN
     return (Finding("tail", panel, severity, result.sentence, numbers),)
 
 

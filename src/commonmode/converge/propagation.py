@@ -22,19 +22,21 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from commonmode.converge.lagged_views import LaggedViews, lagged_views
-from commonmode.converge.propagation_result import (
-    FollowingLink,
-    NetSender,
-    PropagationResult,
-    Split,
+from commonmode.converge.propagation_intervals import (
+    block_weights,
+    draw_spread,
+    is_swamped,
+    net_senders,
+    splits_of,
+    total_of,
 )
+from commonmode.converge.propagation_result import FollowingLink, PropagationResult
 from commonmode.core.arrays import FloatArray
 from commonmode.core.errors import PanelError, ShortPanelError
 from commonmode.core.ids import ModelId
-from commonmode.core.random import as_generator, stream
+from commonmode.core.random import stream
 from commonmode.panel.error_panel import ErrorPanel
 from commonmode.stats.block_spread import block_interval
 from commonmode.stats.crosslags import (
@@ -53,7 +55,8 @@ __all__ = ["Propagation"]
 _OWN_ORDER: Final = 6
 """Lags of a model's own filter: memory beyond the system's, e.g. of a filtered persistent input."""
 _ROWS_PER_COEFFICIENT: Final = 5
-_CELLS: Final = 4_000_000
+_COARSER: Final = (2, 3, 4, 6, 12, 24)
+"""Multiples of the rows at which it is tried whether the noise still swamps them."""
 
 
 class Propagation:
@@ -154,16 +157,22 @@ class Propagation:
         best = int(np.argmin(criterion))
         lags, system = grid[best], systems[best]
         tables = [spillover_tables(s.coefficients, s.covariance, self.horizons)[0] for s in systems]
-        shared = spillover_tables(system.own, system.own_covariance, self.horizons)[0]
+        shared = [spillover_tables(s.own, s.own_covariance, self.horizons)[0] for s in systems]
         short = shorten(moments, n, lags)
         p_pairs, links, detectable = self._test(views, short, models, lags)
         p_value = float(p_pairs.min())
         rejects = p_value <= self.alpha
-        lost = bool(system.clipped[0]) or _indefinite(system.own_covariance[0])
-        splits, net = self._intervals(short, tables[best], shared, models, rejects)
-        if lost:
-            splits = tuple(_unknown(split.horizon) for split in splits)
-            net = tuple(NetSender(m, *(3 * (float("nan"),))) for m in models)
+        lost = is_swamped(system)
+        weights = block_weights(len(moments), self.draws, stream(self.rng, "C5", "intervals"))
+        spreads = [
+            draw_spread(shorten(moments, n, p), n, weights, self.horizons, swamped=is_swamped(s))
+            for p, s in zip(grid, systems, strict=True)
+        ]
+        by_lag = tuple(
+            splits_of(table, apart, spread, self.horizons, told=rejects)
+            for table, apart, spread in zip(tables, shared, spreads, strict=True)
+        )
+        net = net_senders(tables[best], shared[best], spreads[best], models, told=rejects)
         self.result_ = PropagationResult(
             models=models,
             left_out=same,
@@ -175,10 +184,11 @@ class Propagation:
             horizons=self.horizons,
             criterion=criterion,
             lags=lags,
-            grid=np.stack([_total(table) for table in tables]),
+            grid=np.stack([total_of(table) for table in tables]),
             table=tables[best][-1],
-            shared_table=shared[-1],
-            splits=splits,
+            shared_table=shared[best][-1],
+            by_lag=by_lag,
+            splits=by_lag[best],
             net=net,
             p_value=p_value,
             rejects=rejects,
@@ -187,6 +197,8 @@ class Propagation:
             minimum_detectable=1.0 if lost else detectable[0],
             minimum_detectable_onward=1.0 if lost else detectable[1],
             swamped=lost,
+            every=self.every,
+            clear_every=_clear_every(views, lags) if lost else 1,
         )
         return self
 
@@ -243,53 +255,18 @@ class Propagation:
             rng=stream(self.rng, "C5", name),
         )
 
-    def _intervals(
-        self,
-        moments: FloatArray,
-        table: FloatArray,
-        shared: FloatArray,
-        models: tuple[ModelId, ...],
-        rejects: bool,
-    ) -> tuple[tuple[Split, ...], tuple[NetSender, ...]]:
-        n, blocks = len(models), len(moments)
-        generator = as_generator(stream(self.rng, "C5", "intervals"))
-        weights = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=self.draws)
-        step = max(1, _CELLS // (n * n * max(self.horizons)))
-        totals, lagged, nets = [], [], []
-        for low in range(0, self.draws, step):
-            drawn = np.tensordot(weights[low : low + step].astype(np.float64), moments, axes=1)
-            system = solve_moments(drawn, n)
-            a = spillover_tables(system.coefficients, system.covariance, self.horizons)
-            b = spillover_tables(system.own, system.own_covariance, self.horizons)
-            totals.append(_total(a))
-            lagged.append(_total(a) - _total(b))
-            nets.append(_net(a[:, -1] - b[:, -1]))
-        total, part, net = (np.concatenate(v) for v in (totals, lagged, nets))
-        # As many degrees of freedom as blocks; percentiles of so few cover much less.
-        reach = float(stdtrit(blocks - 1, 0.975))
-        splits = []
-        for h, horizon in enumerate(self.horizons):
-            here, apart = float(_total(table)[h]), float(_total(shared)[h])
-            errors = [float(draws[:, h].std(ddof=1)) for draws in (total, part)]
-            splits.append(
-                Split(
-                    horizon=horizon,
-                    total=here,
-                    contemporaneous=apart,
-                    lagged=here - apart,
-                    total_interval=_interval(here, errors[0], reach),
-                    lagged_interval=_interval(here - apart, errors[1], reach) if rejects else None,
-                )
-            )
-        centre, error = _net(table[-1] - shared[-1]), net.std(axis=0, ddof=1)
-        spread = np.max(np.abs(net - net.mean(axis=0)) / np.where(error > 0, error, 1.0), axis=1)
-        wide = float(np.quantile(spread, 0.95)) * reach / float(ndtri(0.975))
-        half = wide * error if rejects else np.full(n, np.nan)
-        senders = [
-            NetSender(models[i], float(v), float(v - half[i]), float(v + half[i]))
-            for i, v in enumerate(centre)
-        ]
-        return tuple(splits), tuple(sorted(senders, key=lambda s: -s.net))
+
+def _clear_every(views: LaggedViews, lags: int) -> int:
+    """How many times coarser rows would have to be not to be swamped; 0 if none of those tried."""
+    n = views.series
+    for factor in _COARSER:
+        coarse = views.thinned(factor)
+        if coarse.rows.any(axis=1).sum() < _ROWS_PER_COEFFICIENT * n * lags:
+            break
+        whole = coarse.moments(lags)[0].sum(axis=0)[None]
+        if not is_swamped(solve_moments(whole, n)):
+            return factor
+    return 0
 
 
 def _akaike(seen: FloatArray, n: int, grid: tuple[int, ...], count: int) -> FloatArray:
@@ -300,29 +277,6 @@ def _akaike(seen: FloatArray, n: int, grid: tuple[int, ...], count: int) -> Floa
         sign, value = np.linalg.slogdet(covariance)
         out.append((float(value) if sign > 0 else np.inf) + 2.0 * p * n * n / count)
     return np.array(out)
-
-
-def _total(tables: FloatArray) -> FloatArray:
-    """Mean over models of what comes from others, of tables (..., N, N)."""
-    return np.asarray(1.0 - np.einsum("...ii->...i", tables).mean(axis=-1))
-
-
-def _net(tables: FloatArray) -> FloatArray:
-    return np.asarray(tables.sum(axis=-2) - tables.sum(axis=-1))
-
-
-def _indefinite(matrix: FloatArray) -> bool:
-    values = np.linalg.eigvalsh(matrix)
-    return bool(values[0] < -1e-6 * max(float(values[-1]), 0.0))
-
-
-def _unknown(horizon: int) -> Split:
-    nothing = float("nan")
-    return Split(horizon, nothing, nothing, nothing, (nothing, nothing), None)
-
-
-def _interval(estimate: float, error: float, reach: float) -> tuple[float, float]:
-    return max(estimate - reach * error, 0.0), min(estimate + reach * error, 1.0)
 
 
 def _by_pair(test: MaxTest, lags: int, n: int) -> FloatArray:

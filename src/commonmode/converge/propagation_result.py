@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from commonmode.converge.finding import between, found_from, rows_of
+from commonmode.converge.finding import LATER_OR_AFTER, between, found_from, rows_of
 from commonmode.core.arrays import FloatArray
 from commonmode.core.ids import ModelId
 
@@ -110,8 +110,10 @@ class PropagationResult:
     table, shared_table : float64, shape (N, N)
         At the longest horizon: row i says where i's error variance comes from; and the same with
         the models' pasts closed to one another.
+    by_lag : tuple of tuple of Split, L by H
+        The same with its parts and intervals; NaN where the noise swamps a lag's.
     splits : tuple of Split
-        One per horizon.
+        One per horizon, of the order chosen.
     net : tuple of NetSender
         Largest first.
     p_value : float
@@ -128,8 +130,13 @@ class PropagationResult:
         The same of a sender that follows another as closely: a chain's further links.
     swamped : bool
         The benchmarks' noise swamps what changes from row to row: some innovation variance came out
-        negative. The tests keep their size; splits and net senders are NaN, grid and table say
-        little. Look at coarser rows.
+        negative. Splits and net senders are NaN, grid and table say little, and the detectable
+        effects are not known: 1.
+    every : int
+        Rows of the panel between those looked at.
+    clear_every : int
+        How many times coarser rows would not be swamped; 0 if none that was tried, 1 if not
+        swamped.
     """
 
     models: tuple[ModelId, ...]
@@ -145,6 +152,7 @@ class PropagationResult:
     grid: FloatArray
     table: FloatArray
     shared_table: FloatArray
+    by_lag: tuple[tuple[Split, ...], ...]
     splits: tuple[Split, ...]
     net: tuple[NetSender, ...]
     p_value: float
@@ -154,6 +162,13 @@ class PropagationResult:
     minimum_detectable: float
     minimum_detectable_onward: float
     swamped: bool
+    every: int
+    clear_every: int
+
+    @property
+    def blind(self) -> bool:
+        """No follower would have been found, however close."""
+        return self.minimum_detectable >= 1.0
 
     @property
     def strongest(self) -> float:
@@ -163,8 +178,11 @@ class PropagationResult:
 
     @property
     def _found_from(self) -> str:
-        if self.minimum_detectable >= 1.0:
-            return "so few rows would have found no follower"
+        if self.swamped:
+            return "what would have been found is not known"
+        if self.blind:
+            noise = ", with benchmarks as noisy as these," if self.benchmarked else ""
+            return f"in {self.rows:,} rows{noise} no follower would have been found"
         told = f"a follower with a partial correlation of {found_from(self.minimum_detectable)}"
         if len(self.models) < 3:
             return told
@@ -185,17 +203,19 @@ class PropagationResult:
         )
         if self.swamped:
             share = (
-                "The benchmarks' noise swamps what changes from row to row, so shares of error "
-                "variance cannot be told"
+                f"The benchmarks' noise swamps what changes from row to row in these {self.rows:,} "
+                "rows, so shares of error variance cannot be told"
             )
         if not self.rejects:
-            todo = (
-                "look at coarser rows (--look-every)"
-                if self.swamped
-                else "nothing; look at C2 for what moves them at the same time"
-            )
+            unseen = "It cannot be seen whether a model follows another"
+            said = unseen if self.blind else "No model is seen to follow another"
+            todo = "nothing; look at C2 for what moves them at the same time"
+            if self.blind:
+                todo = "give a longer panel, fewer models or benchmarks with less noise"
+            if self.swamped:
+                todo = self._against_noise
             return (
-                f"No model is seen to follow another (p = {self.p_value:.2g}; no interval: nothing "
+                f"{said} (p = {self.p_value:.2g}; no interval: nothing "
                 f"is singled out; {detectable}). {share}. What to do: {todo}."
             )
         first = self.links[0]
@@ -211,9 +231,29 @@ class PropagationResult:
             f"{first.partial_correlation:.2f}, {between(*first.interval)}; adjusted p = "
             f"{first.p_adjusted:.2g}); {len(self.links)} such link"
             f"{'' if len(self.links) == 1 else 's'}; {detectable}. "
-            + ("" if self.swamped else passed)
-            + f"{share}. What to do: ask whether {first.receiver} reads an output of "
-            f"{first.sender}."
+            + ("" if self.swamped else passed + self._net_sender)
+            + f"{share}. {first.receiver} {LATER_OR_AFTER}. What to do: ask whether it reads an "
+            f"output of {first.sender}."
+        )
+
+    @property
+    def _net_sender(self) -> str:
+        top = self.net[0]
+        if not top.low > 0.0:
+            return "Nobody is told apart as passing on more than it takes over. "
+        return (
+            f"{top.model} passes on most: {100 * top.net:.0f} % of one model's error variance more "
+            f"than it takes over ({between(top.low, top.high, '.0f', 100)} %). "
+        )
+
+    @property
+    def _against_noise(self) -> str:
+        """Coarser rows only where they have been seen to help."""
+        if self.clear_every > 1:
+            return f"look at coarser rows (--look-every {self.every * self.clear_every})"
+        return (
+            "give benchmarks with less noise, or leave out models that are alike; coarser rows "
+            "would not help"
         )
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from commonmode.converge.finding import between, found_from, rows_of
+from commonmode.converge.finding import LATER_OR_AFTER, between, found_from, rows_of
 from commonmode.converge.lagged_views import LaggedViews
 from commonmode.converge.propagation import Propagation
 from commonmode.converge.propagation_result import PropagationResult
@@ -195,7 +195,7 @@ class SynchronyResult:
             first = self.order.value.links[0]
             follow = (
                 f" {first.receiver} recalibrates {rows_of(first.lag)} after {first.sender} "
-                f"(adjusted p = {first.p_adjusted:.2g})."
+                f"(adjusted p = {first.p_adjusted:.2g}): it {LATER_OR_AFTER}."
             )
             ask = f"ask whether {first.receiver} waits for {first.sender}"
         elif isinstance(self.order, Success):

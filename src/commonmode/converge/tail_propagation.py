@@ -11,6 +11,10 @@ tail after the sender's is also more likely than the sender's after the receiver
 all share works both ways. Links are of pairs: a model that moves with the sender at the same time
 appears as a sender too, with a smaller lift.
 
+Independent filters of one market, fast and slow, are linked by this all the same: their answers to
+a shock are not linear, and the market's own lagged moves do not take that out. So a link says that
+one is later, not why.
+
 Two benchmarks that learn of the same news at different hours have errors that follow one another.
 That is alike for all models and cancels in the comparison of both ways for means, not quite for
 hits: with such benchmarks look at rows further apart than they differ.
@@ -25,7 +29,7 @@ from typing import Literal
 import numpy as np
 
 from commonmode.converge.comovement import POWER
-from commonmode.converge.finding import between, found_from, rows_of
+from commonmode.converge.finding import LATER_OR_AFTER, between, found_from, rows_of
 from commonmode.converge.lagged_views import lagged_views
 from commonmode.core.arrays import BoolArray, FloatArray
 from commonmode.core.errors import ConfigurationError, ShortPanelError
@@ -125,9 +129,8 @@ class TailPropagationResult:
         return (
             f"{first.receiver} is in its {self.tail} tail {first.lift:.1f} times as often as usual "
             f"({between(*first.interval, '.1f')}) {rows_of(first.lag)} after {first.sender} was "
-            f"(adjusted p = {first.p_adjusted:.2g}; {detectable}); {together}. What to do: ask "
-            f"whether {first.receiver} answers to {first.sender}, or later to the same news; in "
-            "stress they are one either way."
+            f"(adjusted p = {first.p_adjusted:.2g}; {detectable}); {together}. {first.receiver} "
+            f"{LATER_OR_AFTER}. What to do: ask whether it reads an output of {first.sender}."
         )
 
 

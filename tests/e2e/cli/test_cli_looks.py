@@ -45,6 +45,9 @@ def test_every_look_in_json_as_published(cli, long_panel: Path) -> None:
     by_name = {look["name"]: look for look in looks}
     assert by_name["bias"]["rows"][0][:2] == ["mean over models", "level"]
     assert len(by_name["herding"]["rows"]) == 8
+    tables = {table["name"]: table["rows"] for table in by_name["propagation"]["tables"]}
+    assert len(tables["net"]) == 8
+    assert {row[1] for row in tables["grid"]} == {1, 6, 24}
     for look in looks:
         assert all(len(row) == len(look["columns"]) for row in look["rows"])
         assert look["findings"][0]["numbers"]
@@ -67,6 +70,8 @@ def test_screen_and_report(cli, long_panel: Path, tmp_path: Path) -> None:
     assert "Further looks" in page
     assert "Who follows whom (C5)" in page
     assert "minimum detectable" in page
+    assert "Net directional spillover" in page
+    assert "Connectedness by lags and horizon" in page
     again = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["reproduce"]
     assert again.endswith("--look propagation --look bias --look-every 2")
 

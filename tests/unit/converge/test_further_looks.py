@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonmode.app.study.further import look_failures
+from commonmode.app.report.further import further_section
+from commonmode.app.study.further import look_failures, look_to_json
 from commonmode.converge.bias import BiasResult
 from commonmode.converge.findings import Severity
 from commonmode.converge.further import LOOKS, FurtherLook, further_looks
@@ -19,6 +20,7 @@ from commonmode.core.result import Failure, FailureReason, Success
 from commonmode.lab.worlds import WorldConfig, simulate_world
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 from commonmode.panel.laboratory import panel_of_world
+from following_worlds import following_panel, following_views, pushed_tail
 from sentences import lacks
 
 FAST = MonitoringSettings(every=60, paths=400, flips=99, draws=49)
@@ -184,6 +186,40 @@ def test_copies_of_one_model_fail_by_name(panel: ErrorPanel) -> None:
     assert isinstance(propagation, Failure)
     assert "nobody follows anybody" in propagation.message
     assert all(look.findings for look in looks)
+
+
+def test_noise_that_swamps_is_unknown_and_not_fine() -> None:
+    views = following_views("alone", 2, noise=10.0, noise_memory=0.0, times=1500)
+    (look,) = further_looks(following_panel(*views), ["propagation"])
+    assert isinstance(look.result, Success)
+    assert look.result.value.swamped
+    assert look.findings[0].severity is Severity.UNKNOWN
+
+
+def test_who_passes_on_how_much_is_published_with_every_lag_and_horizon() -> None:
+    views = following_views("chain", 1, strength=0.25)
+    (look,) = further_looks(following_panel(*views), ["propagation"])
+    assert look.findings[0].severity is Severity.ALERT
+    published = look_to_json(look)
+    tables = {table["name"]: table for table in published["tables"]}
+    assert list(tables) == ["net", "grid", "shares"]
+    assert tables["net"]["columns"] == ["model", "net", "low", "high"]
+    top = tables["net"]["rows"][0]
+    assert top[0] == "model-0"
+    assert top[2] > 0
+    assert len(tables["grid"]["rows"]) == 4 * 3
+    for table in tables.values():
+        assert all(len(row) == len(table["columns"]) for row in table["rows"])
+    assert tables["shares"]["rows"][0][2] == max(row[2] for row in tables["shares"]["rows"])
+    (shown,) = further_section({"further": [published]})
+    assert [table.caption for table in shown["tables"]] == [t["title"] for t in tables.values()]
+
+
+def test_a_later_tail_is_a_note_that_does_not_say_why() -> None:
+    views = pushed_tail(*following_views("alone", 11, times=5000), chance=0.5, seed=11)
+    (look,) = further_looks(following_panel(*views), ["tail"])
+    assert look.findings[0].severity is Severity.NOTE
+    assert "cannot be told apart" in look.findings[0].sentence
 
 
 def test_bad_requests_name_the_remedy(panel: ErrorPanel) -> None:

@@ -145,7 +145,41 @@ def test_noise_that_swamps_the_deviations_is_said_so() -> None:
     assert found.swamped
     assert np.isnan(found.splits[0].total)
     assert found.minimum_detectable == 1.0
-    assert "coarser rows" in found.sentence
+    assert found.blind
+    assert "cannot be seen" in found.sentence
+    assert "noise swamps" in found.sentence
+    assert "so few rows" not in found.sentence
+    assert all(np.isnan(one.net) for one in found.net)
+
+
+def test_coarser_rows_are_advised_only_where_they_help() -> None:
+    """Lasting deviations under noise of single rows: every so many rows are no clearer."""
+    noisy = following_panel(*following_views("alone", 2, noise=10.0, noise_memory=0.0, times=1500))
+    found = run(noisy)
+    assert found.swamped
+    coarse = run(noisy, every=max(found.clear_every, 2))
+    if found.clear_every > 1:
+        assert f"--look-every {found.clear_every}" in found.sentence
+        assert not coarse.swamped
+    else:
+        assert found.clear_every == 0
+        assert coarse.swamped
+        assert "coarser rows would not help" in found.sentence
+        assert "coarser rows would not help" in coarse.sentence
+
+
+def test_every_lag_and_horizon_has_its_parts_and_the_top_net_sender_is_named() -> None:
+    found = run(following_panel(*following_views("chain", 1, strength=0.25)))
+    assert [[one.horizon for one in row] for row in found.by_lag] == [[1, 6, 24]] * 4
+    assert np.allclose([[one.total for one in row] for row in found.by_lag], found.grid)
+    for row in found.by_lag:
+        for one in row:
+            assert one.total == pytest.approx(one.contemporaneous + one.lagged)
+            assert one.total_interval[0] < one.total < one.total_interval[1]
+            assert one.lagged_interval is not None
+    assert found.by_lag[found.lag_grid.index(found.lags)] == found.splits
+    assert f"{found.net[0].model} passes on most: " in found.sentence
+    assert sum(one.net for one in found.net) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_slow_follower_is_found_on_coarser_rows() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from commonmode.app.report.tables import Table
@@ -29,6 +29,11 @@ def further_section(panel: Mapping[str, Any]) -> list[dict[str, Any]]:
             "findings": look["findings"],
             "numbers": _numbers(look),
             "table": _table(look),
+            "tables": [
+                _shown_table(table["title"], table["columns"], table["rows"])
+                for table in look.get("tables", ())
+                if table["rows"]
+            ],
         }
         for look in panel.get("further", ())
     ]
@@ -61,18 +66,21 @@ def _numbers(look: Mapping[str, Any]) -> Table | None:
 
 
 def _table(look: Mapping[str, Any]) -> Table | None:
-    columns = look["columns"]
     if not look["rows"]:
         return None
-    rows = tuple(
-        tuple(_shown(name, cell) for name, cell in zip(columns, row, strict=True))
-        for row in look["rows"]
-    )
+    title = f"{_HEADINGS[look['name']]}: one row for each model, link or alarm"
+    return _shown_table(title, look["columns"], look["rows"])
+
+
+def _shown_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     text = {"model", "kind", "sender", "receiver", "rule", "time_ms", "since_ms"}
     return Table(
-        f"{_HEADINGS[look['name']]}: one row for each model, link or alarm",
+        title,
         tuple(name.removesuffix("_ms").replace("_", " ") for name in columns),
-        rows,
+        tuple(
+            tuple(_shown(name, cell) for name, cell in zip(columns, row, strict=True))
+            for row in rows
+        ),
         numeric=tuple(i for i, name in enumerate(columns) if name not in text),
     )
 

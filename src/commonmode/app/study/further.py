@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from commonmode.app.study.look_context import LookTable
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.converge.bias import BiasResult
+from commonmode.converge.finding import rows_of
 from commonmode.converge.further import FurtherLook
 from commonmode.converge.herding import HerdingResult
 from commonmode.converge.monitoring_result import MonitoringResult
@@ -18,18 +20,27 @@ from commonmode.core.result import Failure, FailureReason
 
 __all__ = ["look_failures", "look_to_json"]
 
+_PARTS: Final = ("total", "passed_on")
+_MOST_PAIRS: Final = 200
+
 Rows = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
 def look_to_json(look: FurtherLook) -> dict[str, Any]:
-    """One look: status, findings, and columns and rows of its table; empty where there is none."""
+    """One look: status, findings, columns and rows of its table, further tables if there are any.
+
+    Columns and rows are empty where there is no table.
+    """
     value: dict[str, Any] = {"name": look.name, "status": "ok"}
     columns: Sequence[str] = ()
     rows: list[tuple[Any, ...]] = []
+    tables: list[LookTable] = []
     if isinstance(look.result, Failure):
         value |= {"status": "failed", **failure_to_json(look.result)}
     else:
         columns, rows = _table(look.result.value)
+        if isinstance(look.result.value, PropagationResult):
+            tables = _shares(look.result.value)
     value |= {
         "findings": [
             {
@@ -43,6 +54,16 @@ def look_to_json(look: FurtherLook) -> dict[str, Any]:
         "columns": list(columns),
         "rows": [list(row) for row in rows],
     }
+    if tables:
+        value["tables"] = [
+            {
+                "name": table.name,
+                "title": table.title,
+                "columns": list(table.columns),
+                "rows": [list(row) for row in table.rows],
+            }
+            for table in tables
+        ]
     cleaned: dict[str, Any] = plain(value)
     return cleaned
 
@@ -90,6 +111,53 @@ def _table(result: Any) -> Rows:
         case MonitoringResult():
             return _alerts(result)
     raise TypeError(f"no table for {type(result).__name__}")
+
+
+def _shares(result: PropagationResult) -> list[LookTable]:
+    """Who passes on how much, at which lags and horizons, and from whom to whom."""
+    missing = "; empty where the benchmarks' noise swamps it" if result.swamped else ""
+    net = LookTable(
+        "net",
+        f"Net directional spillover {rows_of(result.horizons[-1])} ahead, in units of one model's "
+        "error variance: passed on less taken over, with 95 % intervals for all models at once if "
+        f"the test rejects{missing}",
+        ("model", "net", "low", "high"),
+        [(one.model, one.net, one.low, one.high) for one in result.net],
+    )
+    grid = LookTable(
+        "grid",
+        f"Connectedness by lags and horizon, in rows ({rows_of(result.lags)} chosen by Akaike's "
+        "criterion): shares of error variance with 95 % bootstrap intervals, of the part passed on "
+        f"if the test rejects{missing}",
+        ("lags", "horizon", *(f"{of}{end}" for of in _PARTS for end in ("", "_low", "_high"))),
+        [
+            (
+                lags,
+                one.horizon,
+                one.total,
+                *one.total_interval,
+                one.lagged,
+                *(one.lagged_interval or (None, None)),
+            )
+            for lags, splits in zip(result.lag_grid, result.by_lag, strict=True)
+            for one in splits
+        ],
+    )
+    pairs = [
+        (receiver, sender, float(result.table[i, j]), float(result.shared_table[i, j]))
+        for i, receiver in enumerate(result.models)
+        for j, sender in enumerate(result.models)
+        if i != j
+    ]
+    pairs.sort(key=lambda pair: -pair[2])
+    shares = LookTable(
+        "shares",
+        f"Whose error variance {rows_of(result.horizons[-1])} ahead is whose, largest first (at "
+        f"most {_MOST_PAIRS}), and what of it is by moving at the same time",
+        ("receiver", "sender", "share", "at_the_same_time"),
+        [] if result.swamped else pairs[:_MOST_PAIRS],
+    )
+    return [net, grid, shares]
 
 
 def _bias(result: BiasResult) -> Rows:

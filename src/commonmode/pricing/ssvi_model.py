@@ -9,13 +9,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from commonmode.core.arrays import FloatArray, IntArray, frozen
+from commonmode.core.arrays import FloatArray, IntArray
 from commonmode.core.errors import ConfigurationError
 from commonmode.core.result import Failure, Success
 from commonmode.core.units import YEAR_MS
 from commonmode.market.chain import OptionChain
 from commonmode.pricing._compiled import Engine, use_numba
-from commonmode.pricing.fitted import SliceSurface, SliceTable
+from commonmode.pricing.fitted import SliceSurface, slice_table
 from commonmode.pricing.least_squares import Solver, check_solver
 from commonmode.pricing.quoted import QuotedModel
 from commonmode.pricing.slices import ChainSlices
@@ -125,16 +125,10 @@ def _calibrate(
         "psi_se": error[:, 2],
         "converged": np.full(len(s.years), float(fit.value.converged)),
     }
-    table = SliceTable(
-        expiry_ms=frozen(s.expiry_ms),
-        years=frozen(s.years),
-        forward=frozen(s.slice_forward),
-        parameters=MappingProxyType({name: frozen(v) for name, v in parameters.items()}),
-        rmse=frozen(s.rmse(np.sqrt(w / s.years[:, None]))),
-        count=frozen(s.count),
-        failures=MappingProxyType(dict(s.failures)),
+    table = slice_table(
+        s, parameters, np.sqrt(w / s.years[:, None]), what=f"{family} of {chain.underlying}"
     )
-    return Success(SsviSurface(table, fit.value))
+    return table if isinstance(table, Failure) else Success(SsviSurface(table, fit.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

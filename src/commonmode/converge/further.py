@@ -243,12 +243,18 @@ def _not_applicable(name: str, panel: ErrorPanel) -> Failure | None:
     return None
 
 
+def _later(found: bool, blind: bool) -> Severity:
+    """A note at most: independent filters of one market, fast and slow, come one after another.
+
+    Unknown where nothing is found and nothing would have been.
+    """
+    if found:
+        return Severity.NOTE
+    return Severity.UNKNOWN if blind else Severity.FINE
+
+
 def _propagation(panel: str, result: PropagationResult) -> tuple[Finding, ...]:
-    severity = severity_of(result.rejects, result.strongest, SMALL_CORRELATION)
-    if result.rejects and result.swamped:
-        severity = Severity.NOTE
-    elif not result.rejects and result.blind:
-        severity = Severity.UNKNOWN
+    severity = _later(result.rejects, result.blind)
     return (Finding("propagation", panel, severity, result.sentence, result.numbers),)
 
 
@@ -265,10 +271,8 @@ def _tail(panel: str, result: TailPropagationResult) -> tuple[Finding, ...]:
     if result.links:
         first = result.links[0]
         numbers |= {"lift": first.lift, "low": first.interval[0], "high": first.interval[1]}
-    # Later is not after: independent filters, fast and slow, are linked too. A note at most.
-    severity = Severity.NOTE if result.rejects else Severity.FINE
-    if not result.rejects and not result.minimum_detectable < 1.0 / result.level:
-        severity = Severity.UNKNOWN
+    blind = not result.minimum_detectable < 1.0 / result.level
+    severity = _later(result.rejects, blind)
     return (Finding("tail", panel, severity, result.sentence, numbers),)
 
 

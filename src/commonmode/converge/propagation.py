@@ -198,7 +198,7 @@ class Propagation:
             minimum_detectable_onward=1.0 if lost else detectable[1],
             swamped=lost,
             every=self.every,
-            clear_every=_clear_every(views, lags) if lost else 1,
+            clear_every=_clear_every(views, grid) if lost else 1,
         )
         return self
 
@@ -256,15 +256,18 @@ class Propagation:
         )
 
 
-def _clear_every(views: LaggedViews, lags: int) -> int:
-    """How many times coarser rows would have to be not to be swamped; 0 if none of those tried."""
+def _clear_every(views: LaggedViews, grid: tuple[int, ...]) -> int:
+    """How many times coarser rows would have to be not to be swamped; 0 if none of those tried.
+
+    At every lag: which is chosen there is not known yet.
+    """
     n = views.series
     for factor in _COARSER:
         coarse = views.thinned(factor)
-        if coarse.rows.any(axis=1).sum() < _ROWS_PER_COEFFICIENT * n * lags:
+        if coarse.rows.any(axis=1).sum() < _ROWS_PER_COEFFICIENT * n * grid[-1]:
             break
-        whole = coarse.moments(lags)[0].sum(axis=0)[None]
-        if not is_swamped(solve_moments(whole, n)):
+        whole = coarse.moments(grid[-1])[0].sum(axis=0)[None]
+        if not any(is_swamped(solve_moments(shorten(whole, n, p), n)) for p in grid):
             return factor
     return 0
 

@@ -199,7 +199,8 @@ class SynchronyResult:
             )
             ask = f"ask whether {first.receiver} waits for {first.sender}"
         elif isinstance(self.order, Success):
-            follow = " Nobody is seen to go first."
+            blind = self.order.value.blind
+            follow = " Who goes first cannot be seen." if blind else " Nobody is seen to go first."
         told = (
             f"Steps of the {len(self.models)} models correlate {self.raw:.2f} on average; given "
             f"what the market asks of everybody {self.correlation:.2f} "

@@ -211,7 +211,8 @@ def test_who_passes_on_how_much_is_published_with_every_lag_and_horizon() -> Non
     for table in tables.values():
         assert all(len(row) == len(table["columns"]) for row in table["rows"])
     assert tables["shares"]["rows"][0][2] == max(row[2] for row in tables["shares"]["rows"])
-    (shown,) = further_section({"further": [published]})
+    models = [row[0] for row in tables["net"]["rows"]]
+    (shown,) = further_section({"models": models, "further": [published]})
     assert [table.caption for table in shown["tables"]] == [t["title"] for t in tables.values()]
 
 

@@ -48,6 +48,8 @@ def test_every_look_in_json_as_published(cli, long_panel: Path) -> None:
     tables = {table["name"]: table["rows"] for table in by_name["propagation"]["tables"]}
     assert len(tables["net"]) == 8
     assert {row[1] for row in tables["grid"]} == {1, 6, 24}
+    (paths,) = by_name["monitoring"]["tables"]
+    assert {row[0] for row in paths["rows"]} == {"effective number", "co-failure ratio"}
     for look in looks:
         assert all(len(row) == len(look["columns"]) for row in look["rows"])
         assert look["findings"][0]["numbers"]

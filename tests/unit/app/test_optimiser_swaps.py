@@ -61,7 +61,7 @@ def test_a_likelihood_maximised_by_another_optimiser() -> None:
         "maximum likelihood, normal",
         "maximum likelihood, student",
     ]
-    # Whoever maximises that likelihood moves, by less than a thousandth of the quantile; nobody else.
+    # Who maximises that likelihood moves, by less than a thousandth of the quantile; nobody else.
     moved = graph.response > 0.0
     np.testing.assert_array_equal(moved, [[True, False], [False, True], [True, False], [False] * 2])
     assert tried.responses.size.max() < 1e-3

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from commonmode.app.report.drawing import Figure
+from commonmode.app.report.monitoring_figures import MONITORING_CAPTION, monitoring_picture
 from commonmode.app.report.tables import Table
 from commonmode.app.report.words import clean, moment, number, p_value
 
@@ -27,6 +29,7 @@ def further_section(panel: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "heading": _HEADINGS[look["name"]],
             "findings": look["findings"],
+            "picture": _picture(look, len(panel["models"])),
             "numbers": _numbers(look),
             "table": _table(look),
             "tables": [
@@ -56,6 +59,11 @@ def first_sentences(looks: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]
     return said
 
 
+def _picture(look: Mapping[str, Any], models: int) -> tuple[Figure, str] | None:
+    plot = monitoring_picture(look, models) if look["name"] == "monitoring" else None
+    return None if plot is None else (plot, MONITORING_CAPTION)
+
+
 def _numbers(look: Mapping[str, Any]) -> Table | None:
     rows = tuple(
         (name.replace("_", " "), _shown(name, value))
@@ -73,7 +81,7 @@ def _table(look: Mapping[str, Any]) -> Table | None:
 
 
 def _shown_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    text = {"model", "kind", "sender", "receiver", "rule", "time_ms", "since_ms"}
+    text = {"index", "model", "kind", "sender", "receiver", "rule", "time_ms", "since_ms"}
     return Table(
         title,
         tuple(name.removesuffix("_ms").replace("_", " ") for name in columns),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from commonmode.app.study.look_context import LookTable
+from commonmode.app.study.monitoring_tables import path_table
 from commonmode.app.study.results import failure_to_json, plain
 from commonmode.converge.bias import BiasResult
 from commonmode.converge.finding import rows_of
@@ -41,6 +42,8 @@ def look_to_json(look: FurtherLook) -> dict[str, Any]:
         columns, rows = _table(look.result.value)
         if isinstance(look.result.value, PropagationResult):
             tables = _shares(look.result.value)
+        if isinstance(look.result.value, MonitoringResult):
+            tables = [path_table(look.result.value)]
     value |= {
         "findings": [
             {

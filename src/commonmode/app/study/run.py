@@ -316,7 +316,12 @@ def _analyse(
         )
         failures += index_failures(analysis)
         looked = further_looks(
-            analysis.panel, at_panels, alpha=study.indices.alpha, seed=study.study.seed
+            analysis.panel,
+            at_panels,
+            alpha=study.indices.alpha,
+            seed=study.study.seed,
+            baseline_until_ms=study.looks.monitoring.baseline_until_ms,
+            monitoring=study.looks.monitoring.settings(),
         )
         if looked:
             panels[-1]["further"] = [look_to_json(look) for look in looked]

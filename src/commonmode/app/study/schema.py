@@ -23,6 +23,7 @@ from commonmode.app.study.look_settings import (
     CadenceSettings,
     HedgingSettings,
     ModelRiskLookSettings,
+    MonitoringLookSettings,
     StrategySettings,
 )
 from commonmode.core.errors import CommonmodeError, ConfigurationError
@@ -208,6 +209,7 @@ class LookSettings(_Strict):
     strategies: StrategySettings = StrategySettings()
     model_risk: ModelRiskLookSettings = ModelRiskLookSettings()
     hedging: HedgingSettings = HedgingSettings()
+    monitoring: MonitoringLookSettings = MonitoringLookSettings()
 
     @field_validator("run")
     @classmethod

@@ -21,7 +21,7 @@ from commonmode.market.history import History
 from commonmode.market.instruments import Settlement
 from commonmode.market.snapshot import DataNote, Snapshot
 
-__all__ = ["TimeUnit", "read_chain_table", "read_history"]
+__all__ = ["TimeUnit", "read_chain_table", "read_events", "read_history"]
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
@@ -153,6 +153,34 @@ def read_chain_table(
         found = (*notes, *chain_notes(chain))
         snapshots.append(Snapshot(time, {chain.underlying: chain}, found))
     return tuple(snapshots)
+
+
+def read_events(
+    path: Path,
+    mapping: Mapping[str, str],
+    needed: tuple[str, ...],
+    *,
+    time_unit: TimeUnit = "ms",
+    timezone: str = "UTC",
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Rows with a time and numbers, in order of time: trades, liquidations, open interest.
+
+    Parameters
+    ----------
+    path, mapping, time_unit, timezone
+        As of :func:`read_history`.
+    needed : tuple of str
+        Our names of the numbers that have to be there, besides ``time``.
+
+    Returns
+    -------
+    int64 of shape (n,), and mapping of name to float64 of shape (n,)
+        UTC milliseconds; every mapped column.
+    """
+    rows = _mapped(path, mapping, ("time", *needed))
+    times, _ = _times(rows["time"], time_unit, timezone)
+    order = np.argsort(times, kind="stable")
+    return times[order], {name: floats(rows, name)[order] for name in mapping if name != "time"}
 
 
 def _mapped(

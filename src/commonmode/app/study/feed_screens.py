@@ -1,7 +1,8 @@
 """Integrity screens of the feeds beside a study's own bars: venues, trades, options, funding.
 
-They say which venue a study should not be moved to without asking first. Only the recorded market
-has them; a study on tables of one's own, or on the laboratory, has the screens of its own bars.
+They say which venue a study should not be moved to without asking first. The recorded market has
+them, and so has any study that names tables of trades, open interest or liquidations
+(``[[market.activity]]``); others have the screens of their own bars.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from commonmode.adapters.feeds.recorded import (
     top_of_book,
     trade_tape,
 )
-from commonmode.core.errors import DataError
+from commonmode.adapters.feeds.tables import read_events
+from commonmode.app.study.schema import ActivitySettings
+from commonmode.core.errors import CommonmodeError, DataError
 from commonmode.core.units import HOUR_MS
 from commonmode.market.funding import FundingSeries
 from commonmode.market.history import History
@@ -45,16 +48,22 @@ from commonmode.market.integrity import (
     volume_without_moves,
 )
 
-__all__ = ["recorded_screens"]
+__all__ = ["recorded_screens", "stated_screens"]
 
 _VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter")
 _FUNDING_VENUES: Final = ("binance", "bybit", "hyperliquid", "lighter", "kraken")
+_ACTIVITY: Final[dict[str, tuple[str, ...]]] = {
+    "trades": ("quantity",),
+    "open-interest": ("open_interest", "volume"),
+    "liquidations": (),
+}
+"""What a table of each kind has to hold besides the time."""
 _MARKETS: Final = {"spot": "spot", "usdm": "USD-margined", "cm": "coin-margined"}
 """Engines of one venue, as its files and as people call them."""
 
 
 def recorded_screens(
-    root: Path, underlyings: Sequence[str], *, seed: int = 0
+    root: Path, underlyings: Sequence[str], *, seed: int = 0, liquidations: bool = True
 ) -> tuple[tuple[Screen, ...], tuple[str, ...]]:
     """Every screen that the recordings of these coins allow.
 
@@ -64,6 +73,8 @@ def recorded_screens(
         Of the recordings.
     underlyings : sequence of str
     seed : int
+    liquidations : bool
+        Say that none are on record; False where the study names a table of them.
 
     Returns
     -------
@@ -85,8 +96,59 @@ def recorded_screens(
             except DataError as error:
                 missing.append(f"{error.message} ({error.remedy}).")
     # The captures subscribe to liquidations and hold none: the screen itself says so.
-    screens.append(liquidation_cap(np.zeros(0, np.int64), subject="recorded liquidations"))
+    if liquidations:
+        screens.append(liquidation_cap(np.zeros(0, np.int64), subject="recorded liquidations"))
     return tuple(screens), tuple(missing)
+
+
+def stated_screens(
+    tables: Sequence[ActivitySettings], folder: Path, *, seed: int = 0
+) -> tuple[tuple[Screen, ...], tuple[str, ...]]:
+    """Every screen that the tables of a study's own allow.
+
+    Parameters
+    ----------
+    tables : sequence of ActivitySettings
+    folder : Path
+        That their paths are relative to.
+    seed : int
+
+    Returns
+    -------
+    tuple of Screen, tuple of str
+        The screens, and which tables could not be read.
+    """
+    screens: list[Screen] = []
+    missing: list[str] = []
+    for table in tables:
+        try:
+            screens += _stated(table, folder, seed)
+        except CommonmodeError as error:
+            missing.append(f"{table.subject}: {error.message} ({error.remedy}).")
+    return tuple(screens), tuple(missing)
+
+
+def _stated(table: ActivitySettings, folder: Path, seed: int) -> Iterator[Screen]:
+    times, columns = read_events(
+        folder / table.path,
+        table.columns,
+        _ACTIVITY[table.what],
+        time_unit=table.time_unit,
+        timezone=table.timezone,
+    )
+    subject = table.subject
+    if table.what == "liquidations":
+        yield liquidation_cap(times, subject=subject)
+    elif table.what == "open-interest":
+        yield open_interest_reconciles(columns["open_interest"], columns["volume"], subject=subject)
+    else:
+        quantity = columns["quantity"]
+        yield size_digits(quantity, subject=subject)
+        yield round_sizes(quantity, subject=subject)
+        yield size_tail(quantity, subject=subject)
+        if "sign" in columns:
+            sign = np.sign(columns["sign"]).astype(np.int64)
+            yield matched_pairs(quantity, sign, subject=subject, rng=seed)
 
 
 def _venues(root: Path, coin: str, seed: int) -> Iterator[Screen]:

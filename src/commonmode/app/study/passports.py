@@ -14,7 +14,7 @@ from commonmode.app.study.chain_passports import (
     chain_passports,
     chain_table,
 )
-from commonmode.app.study.feed_screens import recorded_screens
+from commonmode.app.study.feed_screens import recorded_screens, stated_screens
 from commonmode.app.study.look_context import LookAnswer, LookContext, inapplicable
 from commonmode.app.study.passport_coverage import (
     Backtest,
@@ -94,16 +94,20 @@ def passports_look(context: LookContext) -> LookAnswer | Failure:
             chains = chain_passports(context, histories)
         except CommonmodeError as error:
             notes.append(f"Surface models: {error.message} ({error.remedy}).")
-    screens = _own(passports)
+    tables, seed = context.study.market.activity, context.study.study.seed
+    stated, unread = stated_screens(tables, context.folder, seed=seed)
+    screens = (*_own(passports), *stated)
+    notes += unread
     root = find_recordings() if context.study.market.source == "recorded" else None
-    if root is None:
+    liquidations = any(table.what == "liquidations" for table in tables)
+    if root is None and not tables:
         notes.append(
             "Only the study's own bars are screened: trades, quotes, open interest, liquidations "
             "and other venues are not among its data."
         )
-    else:
+    if root is not None:
         more, missing = recorded_screens(
-            root, context.study.market.underlyings, seed=context.study.study.seed
+            root, context.study.market.underlyings, seed=seed, liquidations=not liquidations
         )
         screens += more
         notes += missing

@@ -29,6 +29,7 @@ from commonmode.app.study.look_settings import (
 from commonmode.core.errors import CommonmodeError, ConfigurationError
 
 __all__ = [
+    "ActivitySettings",
     "BookSettings",
     "IndexSettings",
     "LookSettings",
@@ -84,6 +85,17 @@ class ChainSettings(_Strict):
     timezone: str = "UTC"
 
 
+class ActivitySettings(_Strict):
+    """What happened on a venue, in a table of the user's own, for the integrity screens alone."""
+
+    what: Literal["trades", "open-interest", "liquidations"]
+    subject: str = Field(min_length=1)
+    path: str
+    columns: dict[str, str]
+    time_unit: Literal["s", "ms", "us", "ns"] = "ms"
+    timezone: str = "UTC"
+
+
 class MarketSettings(_Strict):
     """Where market data comes from."""
 
@@ -93,6 +105,7 @@ class MarketSettings(_Strict):
     hours: int = Field(default=0, ge=0)
     histories: tuple[HistorySettings, ...] = ()
     chains: tuple[ChainSettings, ...] = ()
+    activity: tuple[ActivitySettings, ...] = ()
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> MarketSettings:

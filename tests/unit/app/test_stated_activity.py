@@ -99,7 +99,9 @@ def test_a_study_has_them_in_its_passports(tmp_path: Path, given: bool) -> None:
     )
     path = tmp_path / "study.toml"
     path.write_text(text, encoding="utf-8")
-    (look,) = run_study(path, looks=("passports",), only_looks=True).results["looks"]
+    results = run_study(path, looks=("passports",), only_looks=True).results
+    (look,) = results["looks"]
+    assert ("few.csv" in results["study"]["inputs"]) is given
     cells = [str(cell) for one in look["tables"] for row in one["rows"] for cell in row]
     assert any("BTC liquidations" in cell for cell in cells) is given
     assert any("Only the study's own bars" in note for note in look["notes"]) is not given

@@ -238,6 +238,9 @@ def _build(
     built = build_panels(asked, models, feed, executor=executor, progress=progress)
     panels = tuple(_exposed(panel, exposure) for panel in built)
     inputs = {"study.toml": sha256_file(file), **_parameter_files(study, file.parent)}
+    for table in study.market.activity:
+        if (file.parent / table.path).is_file():
+            inputs[table.path] = sha256_file(file.parent / table.path)
     for panel in panels:
         inputs |= panel.inputs
     context = LookContext(

@@ -319,5 +319,6 @@ def _link_tests(
         errors=(errors[0], errors[1], errors[2]),
         criticals=(tests[0].critical, tests[1].critical, tests[2].critical),
         blocks=len(moments),
+        models=max(n, 3),
         own_order=max(p, _OWN_ORDER),
     )

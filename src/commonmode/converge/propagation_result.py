@@ -187,7 +187,7 @@ class PropagationResult:
         if len(self.models) < 3:
             return told
         onward = self.minimum_detectable_onward
-        further = f"from {onward:.2f} on" if onward < 1.0 else "not at all"
+        further = f"from {onward:.2f} on" if onward < 1.0 else "at no size for sure"
         return f"{told}, one whose sender follows another as closely {further}"
 
     @property

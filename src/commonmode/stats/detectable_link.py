@@ -28,7 +28,7 @@ _GRID: Final = np.geomspace(0.01, 0.95, 16)
 _HALVINGS: Final = 6
 _LEAST_SHARED: Final = -0.4
 _MOST_SHARED: Final = 0.95
-_LONGEST: Final = 0.995
+_LONGEST: Final = 0.99
 """Radius of the longest memory that is planted into."""
 
 
@@ -50,6 +50,8 @@ class LinkTests:
     criticals : (float, float, float)
         Units of t.
     blocks : int
+    models : int
+        Whose filter for all is one; a chain among few of them bends it.
     own_order : int
         Of the models' own filters.
     """
@@ -60,6 +62,7 @@ class LinkTests:
     errors: tuple[float, float, float]
     criticals: tuple[float, float, float]
     blocks: int
+    models: int
     own_order: int
 
 
@@ -84,7 +87,8 @@ def detectable_links(tests: LinkTests, *, power: float = 0.8) -> tuple[float, fl
     extra = (0.0, 0.0, shared**2)
 
     def found(partial: float) -> tuple[float, float]:
-        one, own = _directions(memory, shared, partial / tests.unit, tests.own_order)
+        strength = partial / tests.unit
+        one, own = _directions(memory, shared, strength, tests.models, tests.own_order)
 
         def passed(k: int, effect: float) -> float:
             blocks, critical = tests.blocks, tests.criticals[k]
@@ -141,7 +145,7 @@ def _held(memory: FloatArray) -> FloatArray:
 
 
 def _directions(
-    memory: FloatArray, shared: float, strength: float, own_order: int
+    memory: FloatArray, shared: float, strength: float, models: int, own_order: int
 ) -> tuple[FloatArray, FloatArray]:
     """``corr(w_i, w_j a row ago)`` less the reverse, whitened in two ways, (3, 3) each."""
     n, p = 3, len(memory)
@@ -152,7 +156,7 @@ def _directions(
     transition[2, 1] += strength
     shocks = np.zeros((n * p, n * p))
     shocks[:n, :n] = (1.0 - shared) * np.eye(n) + shared
-    state = solve_discrete_lyapunov(transition, shocks)
+    state = solve_discrete_lyapunov(transition, shocks, method="bilinear")
     past = np.empty((order + 2, n, n))
     for k in range(order + 2):
         past[k] = state[:n, :n]
@@ -163,13 +167,20 @@ def _directions(
     blocks = np.where(
         (ahead >= 0)[..., None, None], past[np.abs(ahead)], past[np.abs(ahead)].swapaxes(-1, -2)
     )
+    each = np.einsum("abii->iab", blocks)
+    each = each / each[:, :1, :1]
+    # The first of the chain is like all models outside of it.
+    pooled = ((models - 2) * each[0] + each[1] + each[2]) / models
     one = np.zeros((n, order))
-    one[:, :p] = memory
+    one[:, :p] = _whitens(pooled, p)
     own = np.zeros((n, order))
-    for i in range(n):
-        inner = blocks[1 : own_order + 1, 1 : own_order + 1, i, i]
-        own[i, :own_order] = np.linalg.solve(inner, blocks[0, 1 : own_order + 1, i, i])
+    own[:, :own_order] = [_whitens(covariance, own_order) for covariance in each]
     return _contrast(blocks, one), _contrast(blocks, own)
+
+
+def _whitens(covariance: FloatArray, order: int) -> FloatArray:
+    inner, cross = covariance[1 : order + 1, 1 : order + 1], covariance[0, 1 : order + 1]
+    return np.asarray(np.linalg.solve(inner, cross))
 
 
 def _contrast(blocks: FloatArray, filters: FloatArray) -> FloatArray:

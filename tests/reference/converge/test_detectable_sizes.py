@@ -12,10 +12,8 @@ from scipy.stats import t as student
 from bias_worlds import BiasWorld, autoregression, market, quantile_panel, right_forecasts
 from commonmode.converge.bias import Bias, BiasEstimate, BiasResult
 from commonmode.converge.bias_kinds import BiasKind, market_regime
-from commonmode.converge.recalibration import RecalibrationSynchrony
 from commonmode.converge.strategies import StrategyRiskCoupling
 from commonmode.core.arrays import BoolArray, FloatArray
-from recalibration_worlds import revisions
 from strategy_worlds import selling_world
 
 pytestmark = pytest.mark.slow
@@ -125,24 +123,6 @@ def test_a_bias_of_the_level_that_all_share() -> None:
         factor = shallow(other, size) / other.truth
         one = level(fit(other, right_forecasts(other, 6) * factor[:, None], seed))
         found.append(one.p_adjusted <= 0.05 and one.estimate > 0)
-    assert LEAST <= np.mean(found) <= MOST
-
-
-@pytest.mark.parametrize("rough", [False, True])
-def test_synchrony_of_the_size_printed(rough: bool) -> None:
-    look = RecalibrationSynchrony(flips=499, draws=10)
-    size = float(
-        np.mean(
-            [
-                look.fit(revisions(74_000 + s, rough=rough)).result_.minimum_detectable
-                for s in range(40)
-            ]
-        )
-    )
-    found = [
-        look.fit(revisions(75_000 + s, rough=rough, share=size)).result_.rejects
-        for s in range(2 * WORLDS)
-    ]
     assert LEAST <= np.mean(found) <= MOST
 
 

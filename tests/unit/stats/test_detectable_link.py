@@ -19,6 +19,7 @@ TYPICAL = LinkTests(
     errors=(0.018, 0.022, 0.022),
     criticals=(2.95, 2.8, 2.8),
     blocks=40,
+    models=6,
     own_order=6,
 )
 
@@ -35,7 +36,7 @@ def test_directions_of_a_chain_against_a_long_one(memory: list[float], shared: f
         if i:
             pushed[1:] = strength * d[:-1, i - 1]
         d[:, i] = lfilter([1.0], [1.0, *(-m for m in memory)], shocks[:, i] + pushed)
-    one, own = _directions(np.array(memory), shared, strength, 6)
+    one, own = _directions(np.array(memory), shared, strength, 10**9, 6)
     edges, rows = block_edges(times, 10), np.ones(times, dtype=np.bool_)
     parts = [whiten_together(d[:, [i]], d[:, [i]], 6, edges, rows)[0] for i in range(3)]
     one_for_all = d.copy()

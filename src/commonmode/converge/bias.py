@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ __all__ = ["Bias", "BiasEstimate", "BiasResult", "bias_similarity", "pattern_sim
 
 _FEWEST_CELLS = 100
 _FEWEST_TIMES = 60
+_FEWEST_BREACHES = 5  # expected of a right quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,12 @@ class BiasResult:
 
 def _clear(estimates: Sequence[BiasEstimate], alpha: float) -> tuple[BiasEstimate, ...]:
     clear = [one for one in estimates if one.p_adjusted <= alpha]
-    return tuple(sorted(clear, key=lambda one: -abs(one.estimate) / one.standard_error))
+    return tuple(sorted(clear, key=_clearness))
+
+
+def _clearness(one: BiasEstimate) -> float:
+    """Smaller is clearer; what does not vary at all is clearest."""
+    return -abs(one.estimate) / one.standard_error if one.standard_error > 0 else -math.inf
 
 
 class Bias:
@@ -186,9 +193,12 @@ class Bias:
         Raises
         ------
         PanelError
-            Fewer than 60 times, or a model with fewer than 100 forecasts that have an outcome.
+            Fewer than 60 times, or a model with fewer than 100 forecasts that have an outcome, or
+            with fewer than make five breaches of a right quantile.
         """
-        _check(panel)
+        # Of fewer breaches than a handful, none may come by chance, and signs say nothing.
+        level = panel.level if panel.kind is PanelKind.QUANTILE else 1.0
+        _check(panel, max(_FEWEST_CELLS, math.ceil(_FEWEST_BREACHES / level)))
         regime = market_regime(panel, calm=self.calm, stress=self.stress, warmup=self.warmup)
         moments, edges = _moments(panel, regime, self.minimum_block_rows)
         crowd = {kind: _crowd(m) for kind, m in moments.items()}
@@ -271,9 +281,9 @@ def bias_similarity(panel: ErrorPanel, *, minimum_block_rows: int = 1) -> FloatA
     Raises
     ------
     PanelError
-        As :meth:`Bias.fit`.
+        Fewer than 60 times or 100 forecasts of a model.
     """
-    _check(panel)
+    _check(panel, _FEWEST_CELLS)
     use = Bias()
     regime = market_regime(panel, calm=use.calm, stress=use.stress, warmup=use.warmup)
     moments, _ = _moments(panel, regime, minimum_block_rows)
@@ -299,7 +309,7 @@ def _moments(
     return {k: m for k, m in moments.items() if np.isfinite(m.estimate).any()}, edges
 
 
-def _check(panel: ErrorPanel) -> None:
+def _check(panel: ErrorPanel, fewest: int) -> None:
     if len(panel.times_ms) < _FEWEST_TIMES:
         raise ShortPanelError(
             f"panel {panel.name} has {len(panel.times_ms)} times; a bias needs {_FEWEST_TIMES}",
@@ -307,10 +317,10 @@ def _check(panel: ErrorPanel) -> None:
         )
     answered = np.isfinite(identification(panel)).sum(axis=(0, 1))
     few = int(np.argmin(answered))
-    if answered[few] < _FEWEST_CELLS:
+    if answered[few] < fewest:
         raise ShortPanelError(
             f"panel {panel.name}: {panel.models[few]} has {answered[few]} forecasts with an "
-            f"outcome; a bias needs {_FEWEST_CELLS}",
+            f"outcome; a bias needs {fewest}",
             remedy="leave the model out or give a longer panel",
         )
 

@@ -258,3 +258,19 @@ def test_too_little_to_say_anything() -> None:
     forecast[:120, 1] = np.nan
     with pytest.raises(PanelError, match="m1 has 30 forecasts"):
         fitted(world, forecast)
+
+
+def test_too_few_breaches_to_expect_say_nothing() -> None:
+    """Without a breach among a hundred forecasts at 1 % every sign is the same."""
+    world = market(3, times=300, level=0.01)
+    panel = quantile_panel(world, right_forecasts(world, 3))
+    with pytest.raises(PanelError, match="a bias needs 500"):
+        Bias().fit(panel)
+    long = market(3, times=600, level=0.01)
+    never = right_forecasts(long, 3)
+    never[:, 0] *= 100.0
+    result = Bias(flips=199).fit(quantile_panel(long, never)).result_
+    level = result.of(BiasKind.LEVEL)[0]
+    assert level.estimate == pytest.approx(-1.0)
+    assert level.detectable == np.inf
+    assert level in result.found

@@ -23,6 +23,7 @@ from commonmode.converge.attribution_layers import (
 )
 from commonmode.converge.attribution_result import (
     BIAS,
+    INTERVENTIONAL,
     Attributed,
     AttributionResult,
     LayerRegression,
@@ -295,7 +296,7 @@ class Attribution:
             self._regression(graph, view, similarity)
             for graph, similarity in (
                 ("declared", declared),
-                ("interventional", interventional or MappingProxyType({})),
+                (INTERVENTIONAL, interventional or MappingProxyType({})),
             )
             for view in (views if similarity else ())
         ]

@@ -10,11 +10,13 @@ from commonmode.converge.groups import Group, GroupContrast
 from commonmode.core.result import Result, Success
 from commonmode.stats.qap import MrqapResult
 
-__all__ = ["BIAS", "Attributed", "AttributionResult", "LayerRegression"]
+__all__ = ["BIAS", "INTERVENTIONAL", "Attributed", "AttributionResult", "LayerRegression"]
 
 
 BIAS: Final = "bias"
 """Graph, and layer in it, of the alikeness of biases."""
+INTERVENTIONAL: Final = "interventional"
+"""Graph that was measured by perturbing parts."""
 # More often than not.
 _MOST_RESAMPLES: Final = 0.5
 

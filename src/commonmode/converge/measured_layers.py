@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from commonmode.converge.attribution_layers import regress_on_layers
-from commonmode.converge.attribution_result import LayerRegression
+from commonmode.converge.attribution_result import INTERVENTIONAL, LayerRegression
 from commonmode.converge.cofailure import ConditionalCoFailure
 from commonmode.converge.comovement import EffectiveNumber
 from commonmode.converge.left_out import judged_panel
@@ -24,9 +24,8 @@ from commonmode.core.random import stream
 from commonmode.core.result import Failure, FailureReason, Result
 from commonmode.panel.error_panel import ErrorPanel, PanelKind
 
-__all__ = ["INTERVENTIONAL", "measured_layers"]
+__all__ = ["measured_layers"]
 
-INTERVENTIONAL = "interventional"
 # Contributions of pairs are wanted, not the indices' own tests and intervals.
 _FEW = 19
 
@@ -79,37 +78,32 @@ def measured_layers(
     )
     judged = judged.select_models(tuple(shared))
     options = {"flips": _FEW, "draws": _FEW, "minimum_block_rows": minimum_block_rows, "rng": seed}
-    found: list[Result[LayerRegression]] = []
-    for response in ("deviation", "co-failure"):
-        if response == "co-failure" and not (tail and panel.kind is PanelKind.QUANTILE):
-            continue
+    indices: dict[str, EffectiveNumber | ConditionalCoFailure] = {
+        "deviation": EffectiveNumber(**options)
+    }
+    if tail and panel.kind is PanelKind.QUANTILE:
+        indices["co-failure"] = ConditionalCoFailure(**options)
+
+    def regressed(
+        response: str, index: EffectiveNumber | ConditionalCoFailure
+    ) -> Result[LayerRegression]:
         try:
-            index = (
-                EffectiveNumber(**options).fit(judged)
-                if response == "deviation"
-                else ConditionalCoFailure(**options).fit(judged)
-            )
+            pairs = index.fit(judged).contributions_
         except CommonmodeError as error:
-            found.append(Failure(FailureReason.CALCULATION_FAILED, error.message, error.remedy))
-            continue
-        pairs = index.contributions_
+            return Failure(FailureReason.CALCULATION_FAILED, error.message, error.remedy)
         if pairs is None or not among:
-            found.append(
-                Failure(
-                    FailureReason.MISSING_DATA,
-                    f"no pairs of panel {panel.name}, or no layer in which a model moved",
-                    "change more parts, or give a longer panel",
-                )
+            return Failure(
+                FailureReason.MISSING_DATA,
+                f"no pairs of panel {panel.name}, or no layer in which a model moved",
+                "change more parts, or give a longer panel",
             )
-            continue
-        found.append(
-            regress_on_layers(
-                INTERVENTIONAL,
-                response,
-                np.asarray(pairs.sum(axis=0)),
-                among,
-                permutations=permutations,
-                rng=stream(seed, "C4", "layers", INTERVENTIONAL, response),
-            )
+        return regress_on_layers(
+            INTERVENTIONAL,
+            response,
+            np.asarray(pairs.sum(axis=0)),
+            among,
+            permutations=permutations,
+            rng=stream(seed, "C4", "layers", INTERVENTIONAL, response),
         )
-    return tuple(found)
+
+    return tuple(regressed(response, index) for response, index in indices.items())

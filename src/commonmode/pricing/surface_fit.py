@@ -150,6 +150,12 @@ def _box(kind: int, n: int, mean: float) -> tuple[FloatArray, FloatArray]:
     return np.array([-_MAX_RHO, 1.0, *least]), np.array([_MAX_RHO, 1e6, *most])
 
 
+def _by_slice(k: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Total variance (E, n), and its derivatives by the three parameters of each slice."""
+    f = ssvi_derivatives(k, s[0][:, None], s[1][:, None], s[2][:, None])
+    return f.w, np.stack([f.by_theta, f.by_rho, f.by_psi], axis=1)
+
+
 def _numpy_sums(
     kind: int, u: FloatArray, k: FloatArray, w: FloatArray, om: FloatArray
 ) -> tuple[float, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -158,9 +164,8 @@ def _numpy_sums(
     s = np.empty((3, n))
     d = np.empty((n, 3, len(u)))
     _MAPS[kind](u, s[0], s[1], s[2], d)
-    f = ssvi_derivatives(k, s[0][:, None], s[1][:, None], s[2][:, None])
-    j = np.stack([f.by_theta, f.by_rho, f.by_psi], axis=1)
-    miss = f.w - w
+    made, j = _by_slice(k, s)
+    miss = made - w
     g = np.einsum("en,epn,en->ep", om, j, miss)
     m = np.einsum("en,epn,eqn->epq", om, j, j)
     normal = np.einsum("eaP,eaQ->PQ", d, np.einsum("eab,ebQ->eaQ", m, d))
@@ -228,9 +233,7 @@ def _trust_fit(
 
     def jacobian(at: FloatArray) -> FloatArray:
         _MAPS[kind](at, s[0], s[1], s[2], d)
-        f = ssvi_derivatives(k, s[0][:, None], s[1][:, None], s[2][:, None])
-        j = np.stack([f.by_theta, f.by_rho, f.by_psi], axis=1)
-        made = np.einsum("en,epn,epP->enP", root, j, d)
+        made = np.einsum("en,epn,epP->enP", root, _by_slice(k, s)[1], d)
         return np.asarray(made).reshape(-1, len(at))
 
     found, done, used = trust_region_search(

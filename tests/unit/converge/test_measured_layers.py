@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from commonmode.converge.measured_layers import INTERVENTIONAL, measured_layers
+from commonmode.converge.attribution_result import INTERVENTIONAL
+from commonmode.converge.measured_layers import measured_layers
 from commonmode.core.ids import ModelId
 from commonmode.core.result import Failure, Success
 from commonmode.lab.worlds import WorldConfig, simulate_world

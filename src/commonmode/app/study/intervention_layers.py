@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from commonmode.app.study.index_options import index_options
 from commonmode.app.study.intervention_report import LEVEL, Tried
 from commonmode.app.study.look_context import LookTable
 from commonmode.app.study.panels import BuiltPanel
 from commonmode.app.study.schema import StudyFile
+from commonmode.converge.attribution_result import LayerRegression
 from commonmode.converge.measured_layers import measured_layers
 from commonmode.core.result import Failure, Success
 
@@ -53,38 +56,16 @@ def layers(
                 tail=use.tail,
                 seed=use.seed,
             )
-            ahead = []
-            for fit in found:
-                if isinstance(fit, Failure):
-                    notes.append(f"{panel.name} on the measured graph: {fit.message}.")
-                    continue
-                result, said = fit.value.regression, _SAID[fit.value.response]
-                for k, layer in enumerate(result.names):
-                    coefficient, p = float(result.coefficient[k]), float(result.p_greater[k])
-                    known = coefficient == coefficient
-                    rows.append(
-                        (
-                            panel.name,
-                            said,
-                            layer,
-                            result.pairs,
-                            coefficient if known else None,
-                            p if known else None,
-                        )
-                    )
-                    if known and p <= LEVEL:
-                        ahead.append(f"{layer} ({said}, {coefficient:+.3f}, p = {p:.2g})")
-            if any(isinstance(fit, Success) for fit in found):
-                which = ", ".join(ahead) or f"no layer (p > {LEVEL:g} each)"
-                notes.append(
-                    f"C4 of {panel.name} on the measured graph: models that move under the same "
-                    f"changes err alike in {which}; "
-                    + (
-                        "take that layer's parts apart first where C4 names one of them."
-                        if ahead
-                        else "few models show strong effects only."
-                    )
-                )
+            fits = [fit.value for fit in found if isinstance(fit, Success)]
+            notes += [
+                f"{panel.name} on the measured graph: {fit.message}."
+                for fit in found
+                if isinstance(fit, Failure)
+            ]
+            own = [row for fit in fits for row in _rows(panel.name, fit)]
+            rows += own
+            if fits:
+                notes.append(_sentence(panel.name, own))
     table = LookTable(
         "layers",
         "Does moving under the same changes go with moving or failing together (C4 on the measured "
@@ -94,3 +75,38 @@ def layers(
         rows,
     )
     return table, notes
+
+
+def _rows(panel: str, fit: LayerRegression) -> list[tuple[Any, ...]]:
+    """A row per layer; coefficient and p empty where the layer is the same for all pairs."""
+    result = fit.regression
+    known = np.isfinite(result.coefficient).tolist()
+    return [
+        (
+            panel,
+            _SAID[fit.response],
+            layer,
+            result.pairs,
+            float(result.coefficient[k]) if known[k] else None,
+            float(result.p_greater[k]) if known[k] else None,
+        )
+        for k, layer in enumerate(result.names)
+    ]
+
+
+def _sentence(panel: str, rows: Sequence[tuple[Any, ...]]) -> str:
+    ahead = [
+        f"{layer} ({said}, {coefficient:+.3f}, p = {p:.2g})"
+        for _, said, layer, _, coefficient, p in rows
+        if p is not None and p <= LEVEL
+    ]
+    which = ", ".join(ahead) or f"no layer (p > {LEVEL:g} each)"
+    do = (
+        "take that layer's parts apart first where C4 names one of them."
+        if ahead
+        else "few models show strong effects only."
+    )
+    return (
+        f"C4 of {panel} on the measured graph: models that move under the same changes err alike "
+        f"in {which}; {do}"
+    )
